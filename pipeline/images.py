@@ -1,0 +1,216 @@
+"""Pictures: reading them strictly, writing them whole, and the letterbox.
+
+A picture is RGB uint8 (H, W, 3), upright as its EXIF note says. A file that is broken in
+any way is an :class:`Unreadable` with the reason, never half a picture: OpenCV would give
+a truncated JPEG a grey bottom and go on.
+"""
+
+import io
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from pipeline.boxes import Boxes
+from pipeline.errors import UserError
+
+Picture = NDArray[np.uint8]  # (H, W, 3) RGB
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+MAX_PIXELS = 200_000_000  # larger than any camera's; beyond it a header is a bomb until shown not
+
+_EXIF_ORIENTATION = 0x0112
+_PLAIN = {"JPEG": {".jpg", ".jpeg"}, "PNG": {".png"}, "BMP": {".bmp"}}
+
+# We bound the size ourselves, with a clear message, before a pixel is decoded.
+Image.MAX_IMAGE_PIXELS = None
+
+
+class Unreadable(UserError):
+    """A picture that cannot be read; the text says why."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a picture file says of itself before its pixels are decoded."""
+
+    width: int  # of the upright picture
+    height: int
+    plain: bool  # every reader sees the same upright 8-bit picture in it, and the name fits
+
+
+def peek(path: Path) -> Header:
+    """Size and kind of a picture from its first bytes."""
+    with _opened(_bytes(path)) as image:
+        return _header(image, path, _bytes_end(path))
+
+
+def read(path: Path) -> Picture:
+    """The picture in a file, whole, upright, RGB."""
+    return decode(_bytes(path))
+
+
+def read_with_header(path: Path) -> tuple[Picture, Header]:
+    """Both at the cost of one reading."""
+    data = _bytes(path)
+    with _opened(data) as image:
+        header = _header(image, path, data[-2:])
+        return _pixels(image), header
+
+
+def decode(data: bytes) -> Picture:
+    """The picture in the bytes of a file."""
+    with _opened(data) as image:
+        return _pixels(image)
+
+
+def encode(picture: Picture, suffix: str = ".jpg", quality: int = 95) -> bytes:
+    """The bytes of a file of this kind."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix in {".jpg", ".jpeg"} else []
+    done, data = cv2.imencode(suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
+    if not done:
+        raise UserError(f"a picture of shape {picture.shape} cannot be written as {suffix}")
+    return data.tobytes()
+
+
+def write(path: Path, picture: Picture, quality: int = 95) -> None:
+    """Write a picture; the kind of file is told by the name."""
+    path.write_bytes(encode(picture, path.suffix.lower(), quality))
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """The one way a picture is scaled into a square or rectangle, and boxes with it.
+
+    Scaled by one factor, centred, padded. ``apply`` and ``undo`` move coordinates;
+    ``picture`` moves pixels: they use the same numbers, so they cannot disagree.
+    """
+
+    width: int  # of the original
+    height: int
+    out_width: int
+    out_height: int
+
+    @property
+    def scale(self) -> float:
+        """Pixels of the letterboxed picture for one of the original."""
+        return min(self.out_width / self.width, self.out_height / self.height)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the scaled picture inside the padding."""
+        return max(1, round(self.width * self.scale)), max(1, round(self.height * self.scale))
+
+    @property
+    def offset(self) -> tuple[int, int]:
+        """Where the scaled picture begins: x, y."""
+        width, height = self.size
+        return (self.out_width - width) // 2, (self.out_height - height) // 2
+
+    def picture(self, picture: NDArray[np.uint8], pad: int = 114) -> NDArray[np.uint8]:
+        """A picture (H, W, C) or map (H, W) of the original size, letterboxed."""
+        (width, height), (left, top) = self.size, self.offset
+        how = cv2.INTER_AREA if width < self.width else cv2.INTER_LINEAR
+        layers = picture.reshape(self.height, self.width, -1)
+        out = np.full((self.out_height, self.out_width, layers.shape[2]), pad, np.uint8)
+        for first in range(0, layers.shape[2], 4):  # OpenCV scales at most four channels at once
+            scaled = cv2.resize(layers[..., first : first + 4], (width, height), interpolation=how)
+            out[top : top + height, left : left + width, first : first + 4] = scaled.reshape(
+                height, width, -1
+            )
+        return out.reshape(self.out_height, self.out_width, *picture.shape[2:])
+
+    def apply(self, boxes: Boxes) -> Boxes:
+        """Boxes of the original -> boxes of the letterboxed picture."""
+        return (boxes * self._factors() + self._shift()).astype(np.float32)
+
+    def undo(self, boxes: Boxes) -> Boxes:
+        """Boxes of the letterboxed picture -> boxes of the original (not clipped)."""
+        return ((boxes - self._shift()) / self._factors()).astype(np.float32)
+
+    def _factors(self) -> NDArray[np.float64]:
+        width, height = self.size
+        return np.tile([width / self.width, height / self.height], 2)
+
+    def _shift(self) -> NDArray[np.float64]:
+        return np.tile(np.array(self.offset, np.float64), 2)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise Unreadable("no such picture") from error
+    except OSError as error:
+        raise Unreadable(f"cannot be opened: {error.strerror or error}") from error
+    if not data:
+        raise Unreadable("the file is empty (0 bytes)")
+    return data
+
+
+def _bytes_end(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(-min(2, path.stat().st_size), os.SEEK_END)
+        return file.read()
+
+
+def _opened(data: bytes) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd EXIF blocks do not concern us
+            image = Image.open(io.BytesIO(data))
+    except (UnidentifiedImageError, ModuleNotFoundError) as error:
+        # Ultralytics, once somebody imports it, puts another Image.open in this one's place,
+        # which asks for a HEIF plugin where this one says that the file is no picture.
+        raise Unreadable(f"not a picture (begins with {data[:8]!r})") from error
+    except (OSError, ValueError, SyntaxError) as error:
+        raise Unreadable(f"broken picture: {error}") from error
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise Unreadable(
+            f"claims {width}x{height} pixels, more than the {MAX_PIXELS // 10**6} million allowed"
+        )
+    return image
+
+
+def _header(image: Image.Image, path: Path, end: bytes) -> Header:
+    orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+    width, height = image.size
+    if orientation in {5, 6, 7, 8}:
+        width, height = height, width
+    fits = path.suffix.lower() in _PLAIN.get(image.format or "", set())
+    # Ultralytics rewrites a JPEG that does not end with its end mark, in place. Through a
+    # hard link that would change the user's own file, so such a file is not plain.
+    whole = image.format != "JPEG" or end == b"\xff\xd9"
+    plain = fits and whole and orientation in {0, 1} and image.mode in {"RGB", "L"}
+    return Header(width, height, plain)
+
+
+def _pixels(image: Image.Image) -> Picture:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            upright = ImageOps.exif_transpose(image)
+            return _rgb(upright)
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
+        raise Unreadable(f"broken picture: {error}") from error
+
+
+def _rgb(image: Image.Image) -> Picture:
+    """Any mode as 8-bit RGB: 16 bits by their high byte, transparency onto white."""
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image).astype(np.float64)
+        if values.max(initial=0) > 255:
+            values = values / 257
+        grey = np.clip(values, 0, 255).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        ground = Image.new("RGBA", layer.size, "white")
+        image = Image.alpha_composite(ground, layer)
+    return np.asarray(image.convert("RGB"))
