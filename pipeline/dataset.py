@@ -1,0 +1,136 @@
+"""A prepared dataset on disk: the Ultralytics layout, and what label files cannot hold.
+
+::
+
+    NAME/data.yaml              for Ultralytics: absolute path, splits, class names
+         images/SPLIT/*.jpg     labels/SPLIT/*.txt  (class, centre, size; shares of the picture)
+         annotations.jsonl      one picture a line: landmarks, visibility, attributes, levels
+         manifest.json          settings, sources, counts, what was left out and why, versions
+         contact-sheet.jpg      because people would rather look
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from pipeline import boxes as box
+from pipeline import runs
+from pipeline.annotations import Face
+from pipeline.boxes import Boxes
+from pipeline.errors import UserError
+from pipeline.runs import Json
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A prepared dataset that lies at ``root``."""
+
+    root: Path
+
+    @property
+    def yaml(self) -> Path:
+        """What Ultralytics is given."""
+        return self.root / "data.yaml"
+
+    @property
+    def names(self) -> list[str]:
+        """Class names in the order of their ids."""
+        names = yaml.safe_load(self.yaml.read_text(encoding="utf-8"))["names"]
+        return [names[number] for number in sorted(names)]
+
+    def manifest(self) -> Json:
+        """What the dataset was made from, and how."""
+        manifest: Json = json.loads((self.root / "manifest.json").read_text(encoding="utf-8"))
+        return manifest
+
+    def rows(self, split: str | None = None) -> Iterator[Json]:
+        """The lines of annotations.jsonl, of one split or of all."""
+        with (self.root / "annotations.jsonl").open(encoding="utf-8") as file:
+            for line in file:
+                row: Json = json.loads(line)
+                if split is None or row["split"] == split:
+                    yield row
+
+    def picture(self, row: Json) -> Path:
+        """Where the picture of a row lies."""
+        return self.root / "images" / str(row["split"]) / str(row["name"])
+
+    def labels(self, row: Json) -> tuple[Boxes, NDArray[np.int64]]:
+        """Boxes (N, 4) in pixels and class ids (N,) from the label file of a row."""
+        return read_labels(label_path(self.root, row["split"], row["name"]), row["size"])
+
+
+def open_dataset(name: str) -> Dataset:
+    """A prepared dataset by its name under ``datasets/``, or by the path of its folder."""
+    for root in (runs.datasets() / name, Path(name).expanduser().absolute()):
+        if (root / "manifest.json").is_file():
+            return Dataset(root)
+    raise UserError(f"there is no prepared dataset {name!r} in {runs.datasets()}")
+
+
+def label_path(root: Path, split: str, picture: str) -> Path:
+    """The label file that belongs to a picture."""
+    return root / "labels" / split / (Path(picture).stem + ".txt")
+
+
+def write_labels(path: Path, boxes: Boxes, classes: NDArray[np.int64], size: Sequence[int]) -> None:
+    """Write a label file; size is width and height of the picture."""
+    shares = box.to_cxcywh_share(boxes, *size)
+    lines = [
+        f"{number} " + " ".join(f"{value:.6f}" for value in row) + "\n"
+        for number, row in zip(classes.tolist(), shares.tolist(), strict=True)
+    ]
+    path.write_text("".join(lines), encoding="utf-8", newline="\n")
+
+
+def read_labels(path: Path, size: Sequence[int]) -> tuple[Boxes, NDArray[np.int64]]:
+    """Inverse of :func:`write_labels`; a missing file is a picture with nothing in it."""
+    rows = path.read_text(encoding="utf-8").split() if path.is_file() else []
+    values = np.array(rows, np.float64).reshape(-1, 5)
+    return box.from_cxcywh_share(values[:, 1:], *size), values[:, 0].astype(np.int64)
+
+
+def write_yaml(
+    folder: Path, final: Path, names: Sequence[str], splits: Sequence[str], turned: bool
+) -> None:
+    """Write ``data.yaml``, or ``data-turned.yaml`` for the sets of turned faces.
+
+    Ultralytics wants a train and a val whatever it is asked to do; a dataset without one
+    names another split of its own in its place, which the manifest's counts show.
+    """
+    suffix = "_turned" if turned else ""
+    have = {name: f"images/{name}{suffix}" for name in ("val", "test") if name + suffix in splits}
+    if "train" in splits:
+        have["train"] = "images/train"
+    fallback = next(iter(have.values()), "images/" + next(iter(splits), "train"))
+    content: Json = {
+        "path": str(final),
+        "train": have.get("train", fallback),
+        "val": have.get("val", have.get("test", fallback)),
+    }
+    if "test" in have:
+        content["test"] = have["test"]
+    content["names"] = dict(enumerate(names))
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    (folder / f"data{suffix.replace('_', '-')}.yaml").write_text(text, encoding="utf-8")
+
+
+def face_row(face: Face, extra: Mapping[str, object]) -> Json:
+    """A face as JSON: numbers to a hundredth of a pixel, null for what has no place."""
+    row: Json = {"box": None, "ignore": face.ignore, "attributes": dict(face.attributes), **extra}
+    if face.points is not None:
+        row["scheme"] = face.scheme
+        row["points"] = [
+            None if np.isnan(point).any() else [round(float(value), 2) for value in point]
+            for point in face.points
+        ]
+        row["visibility"] = None if face.visibility is None else face.visibility.tolist()
+    whole = face.whole
+    if len(whole):
+        row["box"] = [round(float(value), 2) for value in whole[0]]
+    return row

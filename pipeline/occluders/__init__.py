@@ -1,0 +1,1 @@
+"""What hides a face, drawn by code alone: no photographs, no downloads."""

@@ -1,0 +1,60 @@
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.cli import COMMANDS, main
+
+
+def test_help_lists_every_command(capsys):
+    """Each with a phrase."""
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+
+    assert all(name in text and what in text for name, (_, what) in COMMANDS.items())
+
+
+def test_the_version_is_told(capsys):
+    """As installed."""
+    from importlib.metadata import version
+
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == version("uncover-faces")
+
+
+def test_an_unknown_command_gets_a_suggestion(capsys):
+    """On stderr, exit code 2."""
+    assert main(["prepar"]) == 2
+    assert "did you mean 'prepare'?" in capsys.readouterr().err
+
+
+def test_an_error_for_people_has_no_traceback(home, capsys):
+    """A line or two on stderr, exit code 2; --debug shows where it was raised."""
+    line = ["prepare", "ibug=/nowhere/at/all", "--name", "x"]
+
+    assert main(line) == 2
+    error = capsys.readouterr().err
+    assert "/nowhere/at/all" in error
+    assert len(error.splitlines()) <= 2
+
+    with pytest.raises(Exception, match="nowhere"):
+        main(["--debug", *line])
+
+
+def test_the_package_runs_as_a_module():
+    """``python -m pipeline`` is the same command."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", "--help"], capture_output=True, text=True
+    )
+
+    assert done.returncode == 0
+    assert "prepare" in done.stdout
+
+
+def test_a_wrong_option_exits_with_2(capsys):
+    """The parser's own errors use the same exit code."""
+    with pytest.raises(SystemExit) as stop:
+        main(["prepare", "--nonsense", "1"])
+
+    assert stop.value.code == 2
+    assert "nonsense" in capsys.readouterr().err

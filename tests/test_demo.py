@@ -1,0 +1,17 @@
+from pipeline import images
+from pipeline.dataset import open_dataset
+from pipeline.demo import Demo
+
+
+def test_the_demo_shows_what_there_is(home, capsys):
+    """Four bundled faces, at every level, upright and turned, on a sheet; twice in a row."""
+    sheet = Demo().run()
+    rows = list(open_dataset("demo").rows())
+
+    assert images.read(sheet).shape[1] > 1000
+    assert {row["level"] for row in rows} == {"none", "easy", "medium", "hard"}
+    assert sum(row["turned"] != 0 for row in rows) == len(rows) / 2
+    assert len({row["group"] for row in rows}) == 4
+    assert str(sheet) in capsys.readouterr().out
+    assert Demo().run() == sheet
+    assert "up to date" in capsys.readouterr().out

@@ -1,0 +1,443 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from synthetic import face_picture, ibug_folder, ibug_points, write_pts
+
+from pipeline import images
+from pipeline.dataset import open_dataset
+from pipeline.errors import UserError
+from pipeline.occlude import level_of
+from pipeline.parts import PARTS, WHOLE_FACE
+from pipeline.prepare import Prepare
+
+
+@pytest.fixture
+def faces(home):
+    return ibug_folder(home / "faces")
+
+
+def prepare(source, name="set", **settings):
+    root = Prepare(sources=(source,), name=name, **settings).run()
+    return open_dataset(str(root))
+
+
+def files(root):
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+def test_the_layout_is_ultralytics_own(faces, home):
+    """Pictures and label files in step, a yaml with an absolute path, sheet, manifest, lines."""
+    data = prepare(f"ibug={faces}", split="4:1:1")
+    content = yaml.safe_load(data.yaml.read_text())
+    pictures = [name for name in files(data.root) if name.startswith("images/")]
+
+    assert data.root == home / "datasets" / "set"
+    assert content["path"] == str(data.root)
+    assert content["train"] == "images/train"
+    assert list(content["names"].values()) == list(PARTS) == data.names
+    assert len(pictures) == 6
+    for name in pictures:
+        label = data.root / name.replace("images/", "labels/").replace(".jpg", ".txt")
+        assert len(label.read_text().splitlines()) == 11
+    assert Counter(row["split"] for row in data.rows()) == {"train": 4, "val": 1, "test": 1}
+    assert (data.root / "contact-sheet.jpg").stat().st_size > 10_000
+    manifest = data.manifest()
+    assert manifest["pictures"] == {"train": 4, "val": 1, "test": 1}
+    assert manifest["labels"]["train"]["eyes"] == 8
+    assert manifest["made"]["ultralytics"]
+
+
+def test_labels_are_the_boxes_of_the_landmarks(faces):
+    """The whole face of each label file is the box around the picture's landmarks."""
+    data = prepare(f"ibug={faces}")
+
+    for row in data.rows():
+        boxes, classes = data.labels(row)
+        points = np.array(row["faces"][0]["points"])
+        expected = [*points.min(axis=0), *points.max(axis=0)]
+        np.testing.assert_allclose(boxes[classes == WHOLE_FACE][0], expected, atol=0.02)
+
+
+def test_one_class_is_the_whole_face(faces):
+    """--classes face: id 0, one box a face."""
+    data = prepare(f"ibug={faces}", classes="face")
+
+    assert data.names == ["face"]
+    assert [data.labels(row)[1].tolist() for row in data.rows()] == [[0]] * 6
+
+
+def test_pictures_are_hard_links_and_survive_the_source(faces):
+    """No space is used, and moving or deleting the source breaks nothing."""
+    data = prepare(f"ibug={faces}")
+    row = next(data.rows())
+
+    assert data.picture(row).stat().st_nlink == 2
+    shutil.rmtree(faces)
+    assert images.read(data.picture(row)).shape == (160, 160, 3)
+
+
+def test_links_of_other_kinds(faces):
+    """Copies are files of their own; symbolic links are only made when asked for."""
+    copied = prepare(f"ibug={faces}", "copied", link="copy")
+    linked = prepare(f"ibug={faces}", "linked", link="symbolic")
+
+    assert copied.picture(next(copied.rows())).stat().st_nlink == 1
+    assert linked.picture(next(linked.rows())).is_symlink()
+
+
+def test_the_same_again_does_nothing(faces, capsys):
+    """Same settings, same sources: not a file is touched, and it is said."""
+    data = prepare(f"ibug={faces}")
+    before = {name: (data.root / name).stat().st_mtime_ns for name in files(data.root)}
+    prepare(f"ibug={faces}", workers=1)
+
+    assert "up to date" in capsys.readouterr().out
+    assert {name: (data.root / name).stat().st_mtime_ns for name in files(data.root)} == before
+
+
+def test_other_settings_are_refused_without_overwrite(faces):
+    """What differs is named; the dataset stays until --overwrite."""
+    data = prepare(f"ibug={faces}", seed=1)
+
+    with pytest.raises(UserError, match=r"seed: 1 -> 2"):
+        prepare(f"ibug={faces}", seed=2)
+    assert data.manifest()["settings"]["seed"] == 1
+    prepare(f"ibug={faces}", seed=2, overwrite=True)
+    assert data.manifest()["settings"]["seed"] == 2
+
+
+def test_a_changed_source_is_noticed(faces):
+    """A new picture, or a corrected annotation, makes the dataset stale."""
+    prepare(f"ibug={faces}")
+    write_pts(faces / "face000.pts", ibug_points(80, 80, 60))
+
+    with pytest.raises(UserError, match="ibug"):
+        prepare(f"ibug={faces}")
+
+
+def test_a_folder_that_is_no_dataset_is_not_overwritten_unasked(faces, home):
+    """Somebody's own folder under datasets/ is safe."""
+    (home / "datasets" / "set").mkdir(parents=True)
+    (home / "datasets" / "set" / "thesis.txt").write_text("years of work")
+
+    with pytest.raises(UserError, match="manifest"):
+        prepare(f"ibug={faces}")
+    assert (home / "datasets" / "set" / "thesis.txt").exists()
+
+
+def test_several_annotations_of_one_picture_become_one_label_file(home):
+    """Two faces of one file, and a second copy of the picture for its second face."""
+    left, right = ibug_points(60, 80, 60), ibug_points(150, 80, 60)
+    folder = home / "faces"
+    folder.mkdir()
+    picture = face_picture([left, right], 220, 160)
+    for name, points in (("1000_1", left), ("1000_2", right)):
+        images.write(folder / f"{name}.jpg", picture)
+        write_pts(folder / f"{name}.pts", points)
+    data = prepare(f"ibug={folder}")
+    rows = list(data.rows())
+
+    assert len(rows) == 1
+    assert len(rows[0]["faces"]) == 2
+    assert data.labels(rows[0])[1].tolist().count(WHOLE_FACE) == 2
+    assert data.manifest()["changed"]["copies of a picture joined"] == 1
+
+
+def test_a_face_labelled_twice_is_one_face(faces, home):
+    """The same pictures from two sources: joined, and each face kept once."""
+    shutil.copytree(faces, home / "again")
+    root = Prepare(sources=(f"ibug={faces}", f"ibug={home / 'again'}"), name="set").run()
+    rows = list(open_dataset(str(root)).rows())
+
+    assert len(rows) == 6
+    assert {len(row["faces"]) for row in rows} == {1}
+
+
+def test_two_pictures_of_one_stem_keep_their_own_labels(home):
+    """a.jpg and a.png would share a label file in Ultralytics' layout."""
+    folder = home / "yolo"
+    for kind in ("images", "labels"):
+        (folder / kind).mkdir(parents=True)
+    for suffix, value in ((".jpg", 50), (".png", 90)):
+        images.write(folder / "images" / f"a{suffix}", np.full((60, 60, 3), value, np.uint8))
+    (folder / "labels" / "a.txt").write_text("0 0.5 0.5 0.4 0.4\n")
+    data = prepare(f"yolo={folder}", classes="face")
+    names = [row["name"] for row in data.rows()]
+
+    assert len({name.rsplit(".", 1)[0] for name in names}) == 2
+
+
+def test_names_with_spaces_unicode_and_dots(home):
+    """Odd names arrive, under the dataset's roof."""
+    folder = ibug_folder(home / "Üb er", count=3)
+    for number, name in enumerate(["säugling 1", "..", "名前..x"]):
+        for suffix in (".jpg", ".pts"):
+            (folder / f"face{number:03d}{suffix}").rename(folder / f"{name}{suffix}")
+    data = prepare(f"ibug={home / 'Üb er'}", split="1:0:0")
+
+    assert len([name for name in files(data.root) if name.startswith("images/train/")]) == 3
+    assert all(data.picture(row).is_file() for row in data.rows())
+
+
+def test_subjects_are_never_in_two_splits(home):
+    """FG-NET's subject is in the file name."""
+    folder = ibug_folder(home / "f", count=24)
+    for number in range(24):
+        for suffix in (".jpg", ".pts"):
+            name = f"{number // 4:03d}a{number % 4:02d}{suffix}"
+            (folder / f"face{number:03d}{suffix}").rename(folder / name)
+    data = prepare(f"fgnet={folder}", split="1:1:1")
+    splits = {(row["group"], row["split"]) for row in data.rows()}
+
+    assert len(splits) == 6
+    assert len({split for _, split in splits}) == 3
+
+
+def test_pictures_that_may_hold_unlabelled_faces_leave_validation_and_test(home):
+    """A small face in a large picture of an unpromised source: training only, and counted."""
+    folder = home / "f"
+    folder.mkdir()
+    for number in range(9):
+        points = ibug_points(100, 100, 30)
+        images.write(folder / f"{number}.jpg", face_picture([points], 200, 200, number))
+        write_pts(folder / f"{number}.pts", points)
+    data = prepare(f"ibug={folder}", split="1:1:1")
+    reason = next(iter(data.manifest()["left_out"]))
+
+    assert set(data.manifest()["pictures"]) == {"train"}
+    assert data.manifest()["left_out"][reason] == 6
+    assert "unlabelled" in reason
+    kept = prepare(f"ibug={folder}", "kept", split="1:1:1", crowd=0)
+    assert kept.manifest()["pictures"] == {"train": 3, "val": 3, "test": 3}
+
+
+def test_bad_pictures_are_counted_and_the_rest_goes_on(faces):
+    """Empty, truncated, missing: each with its reason, no damage to the others."""
+    data = (faces / "face001.jpg").read_bytes()
+    (faces / "face000.jpg").write_bytes(b"")
+    (faces / "face001.jpg").write_bytes(data[: len(data) // 2])
+    (faces / "face002.jpg").unlink()
+    (faces / "face003.pts").write_text("version: 1\nn_points: 68\n{\n1 2\nx y\n}\n")
+    made = prepare(f"ibug={faces}", split="1:0:0")
+    told = "\n".join(made.manifest()["left_out_examples"])
+
+    assert made.manifest()["pictures"] == {"train": 2}
+    assert made.manifest()["left_out"]["picture cannot be read"] == 3
+    assert "face000.jpg: picture cannot be read (the file is empty (0 bytes))" in told
+    assert "face002.jpg: picture cannot be read (no such picture)" in told
+    assert "face003.pts:5" in told
+
+
+def test_pictures_that_readers_disagree_about_are_rewritten(faces):
+    """EXIF-turned, unfinished: an upright 8-bit PNG; the source stays as it was."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright = images.read(faces / "face000.jpg")
+    Image.fromarray(np.rot90(upright)).save(faces / "face000.jpg", exif=exif, quality=95)
+    (faces / "face001.jpg").write_bytes((faces / "face001.jpg").read_bytes() + b"\0")
+    before = {path.name: path.read_bytes() for path in faces.iterdir()}
+    data = prepare(f"ibug={faces}", split="1:0:0")
+    rewritten = [row for row in data.rows() if row["name"].endswith(".png")]
+
+    assert [row["name"] for row in rewritten] == ["ibug__face000.png", "ibug__face001.png"]
+    assert rewritten[0]["size"] == [160, 160]
+    assert np.abs(images.read(data.picture(rewritten[0])).astype(int) - upright).mean() < 4
+    assert {path.name: path.read_bytes() for path in faces.iterdir()} == before
+
+
+def test_ultralytics_reads_it_and_leaves_the_source_alone(faces):
+    """Its own loader finds every box; a JPEG it would 'restore' in place is not linked."""
+    from ultralytics.data import YOLODataset
+    from ultralytics.data.utils import check_det_dataset
+
+    (faces / "face001.jpg").write_bytes((faces / "face001.jpg").read_bytes() + b"\0")
+    before = {path.name: path.read_bytes() for path in faces.iterdir()}
+    data = prepare(f"ibug={faces}", split="1:0:0")
+    content = check_det_dataset(str(data.yaml), autodownload=False)
+    loaded = YOLODataset(img_path=str(data.root / "images" / "train"), data=content, imgsz=160)
+
+    assert [len(label["cls"]) for label in loaded.labels] == [11] * 6
+    assert {path.name: path.read_bytes() for path in faces.iterdir()} == before
+
+
+def test_every_picture_has_the_level_it_was_asked_for(faces):
+    """One version a level, each with the true share of hidden landmarks, flags to match."""
+    data = prepare(f"ibug={faces}", split="1:0:0", occlude="none,easy,medium,hard")
+    rows = list(data.rows())
+
+    assert Counter(row["level"] for row in rows) == dict.fromkeys(
+        ("none", "easy", "medium", "hard"), 6
+    )
+    for row in rows:
+        if row["level"] == "none":
+            assert row["occluders"] == []
+            continue
+        face = row["faces"][0]
+        assert row["occluders"]
+        assert level_of(face["hidden_equivalent"]) == row["level"]
+        flagged = np.mean([state == 1 for state in face["visibility"]])
+        assert face["hidden_landmarks"] == pytest.approx(flagged, abs=1e-3)
+
+
+def test_occluding_is_repeatable_and_follows_the_seed(faces):
+    """Same seed, same bytes, in one process or several; another seed, other pictures."""
+    one = prepare(f"ibug={faces}", "one", occlude="medium", draws=11, workers=1)
+    two = prepare(f"ibug={faces}", "two", occlude="medium", draws=11, workers=2)
+    three = prepare(f"ibug={faces}", "three", occlude="medium", draws=11, seed=9, split="1:0:0")
+
+    def contents(data):
+        return {row["name"]: data.picture(row).read_bytes() for row in data.rows()}
+
+    assert contents(one) == contents(two)
+    assert set(contents(one).values()).isdisjoint(contents(three).values())
+
+
+def test_turned_copies_keep_exact_boxes(faces):
+    """K copies of each training picture; the whole face is still the box around its points."""
+    data = prepare(f"ibug={faces}", split="4:1:1", turn=180, mirror=True, copies=3)
+    turned = [row for row in data.rows() if row["turned"] or row["mirrored"]]
+
+    assert data.manifest()["pictures"] == {"train": 16, "val": 1, "test": 1}
+    assert len(turned) == 12
+    assert len({row["turned"] for row in turned}) > 8
+    for row in turned:
+        boxes, classes = data.labels(row)
+        points = np.array(row["faces"][0]["points"])
+        expected = [*points.min(axis=0), *points.max(axis=0)]
+        np.testing.assert_allclose(boxes[classes == WHOLE_FACE][0], expected, atol=0.02)
+
+
+def test_validation_and_test_are_turned_into_sets_of_their_own(faces):
+    """Only on request, with a yaml of their own; the upright ones stay."""
+    data = prepare(f"ibug={faces}", split="4:1:1", turn=90, turn_evaluation=True)
+    content = yaml.safe_load((data.root / "data-turned.yaml").read_text())
+
+    assert data.manifest()["pictures"] == {
+        "train": 8,
+        "val": 1,
+        "test": 1,
+        "val_turned": 1,
+        "test_turned": 1,
+    }
+    assert (content["val"], content["test"]) == ("images/val_turned", "images/test_turned")
+    assert yaml.safe_load(data.yaml.read_text())["val"] == "images/val"
+
+
+def test_mirroring_alone_mirrors_every_copy(faces):
+    """Without an angle, a copy that is not mirrored would be the picture again."""
+    data = prepare(f"ibug={faces}", split="1:0:0", mirror=True)
+    copies = [row for row in data.rows() if "turn" in row["name"]]
+
+    assert len(copies) == 6
+    assert all(row["mirrored"] and row["turned"] == 0 for row in copies)
+
+
+def test_bare_frames_are_kept_apart(home):
+    """Pictures without labels are neither trained on nor scored: a split of their own."""
+    folder = home / "frames"
+    folder.mkdir()
+    for number in range(3):
+        images.write(folder / f"{number}.jpg", face_picture([ibug_points(100, 100)], seed=number))
+    data = prepare(f"hand-over-face={folder}")
+
+    assert data.manifest()["pictures"] == {"unlabelled": 3}
+
+
+def test_boxes_alone_do_not_make_ten_parts(home):
+    """A face without landmarks is left out of a dataset of parts, unless asked for."""
+    folder = home / "boxes"
+    folder.mkdir()
+    images.write(folder / "a.jpg", face_picture([ibug_points(100, 100)]))
+    (folder / "list.csv").write_text("image,x1,y1,x2,y2,patient\na.jpg,50,50,150,150,p1\n")
+
+    with pytest.raises(UserError, match="no picture could be used"):
+        prepare(f"nfd={folder}")
+    data = prepare(f"nfd={folder}", boxes_only=True, split="1:0:0")
+    assert data.labels(next(data.rows()))[1].tolist() == [WHOLE_FACE]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"name": "../x"}, "--name"),
+        ({"name": ""}, "--name"),
+        ({"split": "lots"}, "8:1:1"),
+        ({"split": "own"}, "no split of its own"),
+        ({"occlude": "none,heavy"}, "heavy"),
+        ({"occluders": "anvil"}, "anvil"),
+        ({"turn": 999.0}, "180"),
+        ({"copies": 0}, "--copies"),
+        ({"sources": ("nonsense",)}, "FORMAT=PATH"),
+        ({"sources": ("ibug=/no/such/folder",)}, "no such file"),
+    ],
+)
+def test_settings_that_make_no_sense_are_explained(faces, settings, words):
+    """What was wrong and what was expected, before any work is done."""
+    usual = {"sources": (f"ibug={faces}",), "name": "set"}
+
+    with pytest.raises(UserError, match=words):
+        Prepare(**usual | settings).run()
+    assert not (faces.parent / "datasets" / "set").exists()
+
+
+def test_a_full_disk_stops_with_a_line_and_leaves_nothing(faces, home, monkeypatch):
+    """No half dataset, no traceback for the user."""
+    from pipeline import entries
+
+    def full(source, target, how):
+        raise OSError(28, "No space left on device", str(target))
+
+    monkeypatch.setattr(entries, "place", full)
+    with pytest.raises(UserError, match="No space left"):
+        prepare(f"ibug={faces}")
+
+    assert not (home / "datasets" / "set").exists()
+    assert not list((home / "datasets").glob(".set.partial*"))
+
+
+def test_killed_at_any_moment_it_starts_again(home):
+    """kill -9 leaves nothing that looks whole; the next run equals an undisturbed one."""
+    ibug_folder(home / "faces", count=80)
+    line = [sys.executable, "-m", "pipeline", "prepare", f"ibug={home / 'faces'}"]
+    line += ["--name", "set", "--occlude", "easy,medium"]
+    for delay in (0.5, 1.5, 2.5):
+        process = subprocess.Popen(line, cwd=home, start_new_session=True, stderr=subprocess.PIPE)
+        time.sleep(delay)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        root = home / "datasets" / "set"
+        assert not root.exists() or (root / "manifest.json").exists()
+    subprocess.run(line, check=True, cwd=home, capture_output=True)
+    whole = subprocess.run([*line[:-3], "other", *line[-2:]], cwd=home, capture_output=True)
+    assert whole.returncode == 0, whole.stderr
+    skip = {"manifest.json", "data.yaml", "contact-sheet.jpg"}
+    contents = [
+        {name: (root / name).read_bytes() for name in files(root) if name not in skip}
+        for root in (home / "datasets" / "set", home / "datasets" / "other")
+    ]
+
+    assert contents[0] == contents[1]
+    assert len(contents[0]) == 80 * 2 * 2 + 1
+
+
+def test_real_faces_are_prepared_in_seconds(shared_data, home):
+    """2,566 faces, pictures linked, in under 15 seconds, and nothing left out."""
+    start = time.monotonic()
+    root = Prepare(sources=(f"ibug={shared_data / 'ibug68'}",), name="set").run()
+    seconds = time.monotonic() - start
+    manifest = json.loads((root / "manifest.json").read_text())
+
+    assert sum(manifest["pictures"].values()) == 2566
+    assert manifest["pictures"]["test"] == 554
+    assert manifest["left_out"] == {}
+    assert seconds < 15

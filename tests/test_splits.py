@@ -1,0 +1,70 @@
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import UserError
+from pipeline.splits import Member, by_ratio, own, parse_ratio, shared_groups
+
+groups = st.lists(st.integers(0, 12), min_size=1, max_size=80)
+
+
+def members(numbers, split=None):
+    return [Member(f"p{i}", f"g{number}", split) for i, number in enumerate(numbers)]
+
+
+@given(groups, st.integers(0, 5))
+def test_nobody_is_in_two_splits(numbers, seed):
+    """Every picture of a group lands in one split, every picture in some split."""
+    people = members(numbers)
+    chosen = by_ratio(people, (0.6, 0.1, 0.3), seed)
+
+    assert chosen.keys() == {member.key for member in people}
+    assert shared_groups(people, chosen) == 0
+
+
+@pytest.mark.parametrize("ratio", ["8:1:1", "6:1:3", "1:0:1"])
+def test_sizes_follow_the_ratio(ratio):
+    """With groups of five, as NFD has them, each split is within a group of its share."""
+    people = members([number // 5 for number in range(1000)])
+    shares = parse_ratio(ratio)
+    sizes = Counter(by_ratio(people, shares, 0).values())
+
+    for name, share in zip(("train", "val", "test"), shares, strict=True):
+        assert abs(sizes[name] - 1000 * share) <= 5
+
+
+def test_the_seed_decides():
+    """Same seed, same split; another seed, another split."""
+    people = members(range(60))
+    first = by_ratio(people, (0.8, 0.1, 0.1), 1)
+
+    assert first == by_ratio(list(reversed(people)), (0.8, 0.1, 0.1), 1)
+    assert first != by_ratio(people, (0.8, 0.1, 0.1), 2)
+
+
+def test_a_sources_own_split_is_kept():
+    """What the source calls test stays test; validation is lent by training, by groups."""
+    people = [*members([n // 2 for n in range(40)], "train"), Member("t", "x", "test")]
+    people += [Member("none", "y", None)]
+    chosen = own(people, 0.2, 0)
+
+    assert chosen["t"] == "test"
+    assert Counter(chosen.values())["val"] in {8, 9}
+    assert shared_groups(people, chosen) == 0
+    assert set(own(people, 0, 0).values()) == {"train", "test"}
+
+
+def test_an_existing_validation_split_is_not_enlarged():
+    """A source with validation pictures lends none."""
+    people = [Member("a", "a", "train"), Member("b", "b", "val")]
+
+    assert own(people, 0.5, 0) == {"a": "train", "b": "val"}
+
+
+@pytest.mark.parametrize("text", ["8:1", "a:b:c", "0:0:0", "-1:1:1", "", "1:1:1:1"])
+def test_a_ratio_that_is_none_is_refused(text):
+    """With what was expected."""
+    with pytest.raises(UserError, match="8:1:1"):
+        parse_ratio(text)
