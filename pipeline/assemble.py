@@ -3,6 +3,8 @@
 import json
 import multiprocessing
 import os
+import signal
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -22,7 +24,7 @@ from pipeline.parts import PARTS
 from pipeline.runs import Json
 
 SHEET_TILES = 42
-_ALONE = 64  # pictures: for fewer, starting processes costs more than it saves
+_ALONE = 64  # versions: for fewer, starting processes costs more than it saves
 
 
 def build(
@@ -30,25 +32,18 @@ def build(
 ) -> Json:
     """Fill the folder of a dataset that will lie at ``target``; what its manifest says of it."""
     names = list(PARTS) if plan.classes == "parts" else ["face"]
-    for split in {task.split for task in tasks}:
-        for kind in (split, f"{split}_turned" if plan.turn_evaluation else split):
-            (folder / "images" / kind).mkdir(parents=True, exist_ok=True)
-            (folder / "labels" / kind).mkdir(parents=True, exist_ok=True)
     rows: list[Json] = []
     labels: Counter[tuple[str, int]] = Counter()
     with (folder / "annotations.jsonl").open("w", encoding="utf-8") as file:
         for made in _made(tasks, plan, folder, workers):
             for row in made.rows:
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                file.write(json.dumps(row, allow_nan=False) + "\n")
                 rows.append(row)
             labels.update(made.labels)
             report.add(made.skips, made.notes)
     if not rows:
         raise UserError("no picture could be used")
     pictures = Counter(row["split"] for row in rows)
-    for path in (*folder.glob("images/*"), *folder.glob("labels/*")):
-        if path.name not in pictures:
-            path.rmdir()
     dataset.write_yaml(folder, target, names, list(pictures), turned=False)
     if any(split.endswith("_turned") for split in pictures):
         dataset.write_yaml(folder, target, names, list(pictures), turned=True)
@@ -72,20 +67,32 @@ def _made(tasks: Sequence[Task], plan: Plan, folder: Path, workers: int) -> Iter
     work = partial(make, plan=plan, folder=folder)
     workers = workers or os.cpu_count() or 1
     bar = partial(tqdm, total=len(tasks), unit="picture", disable=None, leave=False)
-    if workers == 1 or len(tasks) < _ALONE:
+    versions = max(1, len(plan.levels) * plan.draws) * (1 + plan.copies)
+    if workers == 1 or len(tasks) * versions < _ALONE:
         yield from bar(map(work, tasks))
         return
     context = multiprocessing.get_context("spawn")  # the same on every system
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_worker) as pool:
         try:
-            yield from bar(pool.map(work, tasks, chunksize=8))
+            yield from bar(pool.map(work, tasks, chunksize=4))
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(wait=True, cancel_futures=True)  # nobody writes any more after this
             raise
 
 
-def _one_thread() -> None:
+def _worker() -> None:
+    """Make a process a good worker: one thread, quiet on Ctrl-C, gone when its parent is."""
     cv2.setNumThreads(1)  # a process for each core is enough
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told, and tells us
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed cannot end its workers, and the next run clears their folder."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _contact_sheet(folder: Path, rows: list[Json], names: list[str], title: str) -> None:

@@ -52,11 +52,6 @@ def from_xywh(boxes_xywh: Boxes) -> Boxes:
     return np.concatenate([boxes_xywh[:, :2], boxes_xywh[:, :2] + boxes_xywh[:, 2:]], axis=1)
 
 
-def to_xywh(boxes: Boxes) -> Boxes:
-    """Corners -> left, top, width, height."""
-    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-
-
 def to_cxcywh_share(boxes: Boxes, width: float, height: float) -> NDArray[np.float64]:
     """Corners in pixels -> centre and size as shares of the picture, as label files want it."""
     scale = np.array([width, height], np.float64)

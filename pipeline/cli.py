@@ -7,6 +7,7 @@ so that every ``--help`` answers at once.
 import difflib
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -34,21 +35,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
+    # A polite kill cleans up like Ctrl-C does.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return _run(arguments)
     except UserError as error:
+        code, words = 2, str(error)
         if debug:
             raise
-        print(f"uncover: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        if debug:
-            raise
-        print("uncover: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader of our output (head, less) has gone
+    except BrokenPipeError as error:  # the reader of our output (head, less) has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        code, words = 1, str(error)
+    except OSError as error:  # a disk, a permission, a name: the user's to mend
+        code, words = 2, str(error)
+        if debug:
+            raise
+    except KeyboardInterrupt:
+        code, words = 130, "interrupted"
+    print(f"uncover: {words}", file=sys.stderr)
+    return code
 
 
 def _run(arguments: list[str]) -> int:

@@ -9,7 +9,9 @@
          contact-sheet.jpg      because people would rather look
 """
 
+import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +58,18 @@ class Dataset:
                 if split is None or row["split"] == split:
                     yield row
 
+    def fingerprint(self) -> Json:
+        """What tells that the dataset has changed: its annotations, labels, sizes of pictures."""
+        digest, count = hashlib.sha256(), 0
+        for row in self.rows():
+            labels = label_path(self.root, row["split"], row["name"])
+            digest.update(json.dumps(row, sort_keys=True).encode())
+            digest.update(labels.read_bytes() if labels.is_file() else b"none")
+            picture = self.picture(row)
+            digest.update(b"%d;" % (picture.stat().st_size if picture.is_file() else -1))
+            count += 1
+        return {"names": self.names, "pictures": count, "sha256": digest.hexdigest()}
+
     def picture(self, row: Json) -> Path:
         """Where the picture of a row lies."""
         return self.root / "images" / str(row["split"]) / str(row["name"])
@@ -96,25 +110,32 @@ def read_labels(path: Path, size: Sequence[int]) -> tuple[Boxes, NDArray[np.int6
 
 
 def write_yaml(
-    folder: Path, final: Path, names: Sequence[str], splits: Sequence[str], turned: bool
+    folder: Path,
+    final: Path,
+    names: Sequence[str],
+    splits: Sequence[str],
+    turned: bool,
+    channels: int = 3,
 ) -> None:
     """Write ``data.yaml``, or ``data-turned.yaml`` for the sets of turned faces.
 
-    Ultralytics wants a train and a val whatever it is asked to do; a dataset without one
-    names another split of its own in its place, which the manifest's counts show.
+    Ultralytics wants a train and a val whatever it is asked to do. Training pictures are
+    never named in the place of validation, nor test pictures in the place of training: what
+    is missing stays missing, and Ultralytics says so. Only where there is nothing to train
+    on does val name the test set, so that it can be evaluated.
     """
     suffix = "_turned" if turned else ""
     have = {name: f"images/{name}{suffix}" for name in ("val", "test") if name + suffix in splits}
-    if "train" in splits:
-        have["train"] = "images/train"
-    fallback = next(iter(have.values()), "images/" + next(iter(splits), "train"))
+    only_test = "train" not in splits and "val" not in have and "test" in have
     content: Json = {
         "path": str(final),
-        "train": have.get("train", fallback),
-        "val": have.get("val", have.get("test", fallback)),
+        "train": "images/train",
+        "val": have["test"] if only_test else f"images/val{suffix}",
     }
     if "test" in have:
         content["test"] = have["test"]
+    if channels != 3:
+        content["channels"] = channels
     content["names"] = dict(enumerate(names))
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     (folder / f"data{suffix.replace('_', '-')}.yaml").write_text(text, encoding="utf-8")
@@ -122,7 +143,11 @@ def write_yaml(
 
 def face_row(face: Face, extra: Mapping[str, object]) -> Json:
     """A face as JSON: numbers to a hundredth of a pixel, null for what has no place."""
-    row: Json = {"box": None, "ignore": face.ignore, "attributes": dict(face.attributes), **extra}
+    finite = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in face.attributes.items()
+    }
+    row: Json = {"box": None, "ignore": face.ignore, "attributes": finite, **extra}
     if face.points is not None:
         row["scheme"] = face.scheme
         row["points"] = [

@@ -42,9 +42,16 @@ class Demo:
             turn=180,
             mirror=True,
             seed=self.seed,
-            overwrite=True,
+            overwrite=_ours(photographs),
         ).run()
         return dataset / "contact-sheet.jpg"
+
+
+def _ours(photographs: Path) -> bool:
+    """Whether datasets/demo was made by an earlier demo: somebody else's is not overwritten."""
+    manifest = runs.read_json(runs.datasets() / "demo" / "manifest.json") or {}
+    source = manifest.get("sources", {}).get("merl-rav", {})
+    return bool(source.get("path") == str(photographs))
 
 
 def _cut_out_faces(folder: Path) -> int:

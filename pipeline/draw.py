@@ -46,8 +46,9 @@ class Tile:
 
 def draw_boxes(picture: Picture, boxes: Boxes, colours: Sequence[Colour]) -> Picture:
     """A copy of the picture with a frame for each box, dark-edged to show on any ground."""
-    lines = np.ascontiguousarray(picture).copy()
-    frames = np.rint(boxes).astype(int).tolist()
+    lines = picture.copy()
+    # The last pixel of a box is the one before its right and lower side.
+    frames = (np.rint(boxes).astype(int) - [0, 0, 1, 1]).tolist()
     for x1, y1, x2, y2 in frames:
         cv2.rectangle(lines, (x1, y1), (x2, y2), (0, 0, 0), 2, cv2.LINE_AA)
     canvas: Picture = cv2.addWeighted(picture, 0.6, lines, 0.4, 0)  # type: ignore[assignment]

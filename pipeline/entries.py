@@ -26,9 +26,10 @@ from pipeline.images import Header, Unreadable
 from pipeline.occlude import level_of, occlude_all
 from pipeline.parts import SCHEMES, WHOLE_FACE, part_boxes
 from pipeline.runs import Json
-from pipeline.turn import Scene, angles, mirror, turn
+from pipeline.turn import Scene, draw_angle, mirror, turn
 
 SMALLEST = 2.0  # pixels: a box less wide or high is no box
+SMALLEST_PICTURE = 10  # pixels: Ultralytics passes over smaller ones as corrupt
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Made:
     """What became of a task."""
 
     rows: list[Json] = field(default_factory=list)
-    labels: list[tuple[str, int]] = field(default_factory=list)  # split, class of every box
+    labels: Counter[tuple[str, int]] = field(default_factory=Counter)  # boxes by split and class
     notes: Counter[str] = field(default_factory=Counter)
     skips: list[Skip] = field(default_factory=list)
 
@@ -77,12 +78,16 @@ class Version:
 
     scene: Scene
     suffix: str = ""  # of the file name
-    original: bool = True  # the picture is the source's own, pixel for pixel
     level: str | None = None
     occluders: tuple[str, ...] = ()
     hidden: tuple[Json, ...] = ()  # for each face, what hides how much of it
     degrees: float = 0.0
     mirrored: bool = False
+
+    @property
+    def original(self) -> bool:
+        """Whether the picture is the source's own, pixel for pixel."""
+        return not self.suffix
 
 
 def make(task: Task, plan: Plan, folder: Path) -> Made:
@@ -108,12 +113,14 @@ def make(task: Task, plan: Plan, folder: Path) -> Made:
 def _unfit(task: Task, plan: Plan, header: Header) -> str | None:
     """Why a readable picture must not be in this dataset, or in this split of it."""
     annotation = task.annotation
+    if min(header.width, header.height) < SMALLEST_PICTURE:
+        return f"smaller than {SMALLEST_PICTURE} pixels, which Ultralytics passes over"
     faces = [face for face in annotation.faces if not face.ignore]
     needs_points = plan.classes == "parts" and not plan.boxes_only and not task.parts_labelled
     if needs_points and any(face.points is None for face in faces):
         return "a face without landmarks cannot give ten parts (--classes face or --boxes-only)"
-    if plan.crowd and task.split in {"val", "test"} and not annotation.complete and faces:
-        sides = np.concatenate([face.whole for face in faces])
+    if plan.crowd and task.split in {"val", "test"} and not annotation.complete:
+        sides = np.concatenate([box.as_boxes([]), *(face.whole for face in faces)])
         longest = (sides[:, 2:] - sides[:, :2]).max(initial=0)
         if longest < plan.crowd * max(header.width, header.height):
             return "may hold unlabelled faces, not for validation or test (--crowd)"
@@ -124,10 +131,19 @@ def _versions(task: Task, plan: Plan, scene: Scene, made: Made) -> Iterator[tupl
     """The picture as it is, occluded, and each of these turned, with the split of each."""
     for version in _occluded(task, plan, scene, made):
         yield task.split, version
-        turned_split = task.split if task.split == "train" else f"{task.split}_turned"
-        if task.split == "train" or plan.turn_evaluation:
-            for copy in range(plan.copies):
-                yield turned_split, _turned(task, plan, version, copy)
+        if task.split == "train":
+            turned_split = task.split
+        elif task.split in {"val", "test"} and plan.turn_evaluation:
+            turned_split = f"{task.split}_turned"
+        else:
+            continue
+        for copy in range(plan.copies):
+            turned = _turned(task, plan, version, copy)
+            if turned is None:
+                what = "no turned copy: a face without landmarks turns by quarters only (--turn 90)"
+                made.skips.append(_skip(task, what))
+            else:
+                yield turned_split, turned
 
 
 def _occluded(task: Task, plan: Plan, scene: Scene, made: Made) -> Iterator[Version]:
@@ -137,8 +153,9 @@ def _occluded(task: Task, plan: Plan, scene: Scene, made: Made) -> Iterator[Vers
         yield Version(scene, level=level_of(max(shares)) if shares else None, hidden=known)
         return
     for level in plan.levels:
-        if level == "none":
-            yield Version(scene, level="none", hidden=known)
+        if level == "none":  # as it is: what the source flags as hidden stays hidden
+            shares = [cover["hidden_landmarks"] for cover in known if cover]
+            yield Version(scene, level=level_of(max(shares, default=0)), hidden=known)
             continue
         for draw in range(plan.draws):
             version, why = _cover(task, plan, scene, level, draw)
@@ -155,7 +172,7 @@ def _cover(
     if not scene.faces or not scene.any_angle:
         return None, "without landmarks nobody knows what an occluder hides"
     placed = [
-        (face.points, SCHEMES[face.scheme])
+        (face.points, SCHEMES[face.scheme], face.states == EXTERNAL)
         for face in scene.faces
         if face.points is not None and face.scheme is not None
     ]
@@ -179,7 +196,6 @@ def _cover(
     version = Version(
         replace(scene, picture=covered[0].picture, faces=faces),
         suffix=f"__{level}{draw}",
-        original=False,
         level=level,
         occluders=tuple(kinds),
         hidden=hidden,
@@ -187,19 +203,21 @@ def _cover(
     return version, ""
 
 
-def _turned(task: Task, plan: Plan, version: Version, copy: int) -> Version:
-    """A turned, perhaps mirrored version of a version."""
+def _turned(task: Task, plan: Plan, version: Version, copy: int) -> Version | None:
+    """A turned, perhaps mirrored version of a version; None where no angle is exact."""
     rng = np.random.default_rng([plan.seed, _number(task.name + version.suffix), 1 + copy])
-    choices = angles(plan.turn, version.scene.any_angle)
-    degrees = float(rng.choice(np.array([angle for angle in choices if angle] or [0.0])))
-    mirrored = plan.mirror and (degrees == 0 or rng.random() < 0.5)
+    degrees: float | None = 0.0
+    if plan.turn:
+        degrees = draw_angle(rng, plan.turn, any_angle=version.scene.any_angle)
+    mirrored = plan.mirror and (not degrees or rng.random() < 0.5)
+    if degrees is None and not mirrored:
+        return None
     scene = mirror(version.scene) if mirrored else version.scene
     return replace(
         version,
         scene=turn(scene, degrees) if degrees else scene,
         suffix=f"{version.suffix}__turn{copy}",
-        original=False,
-        degrees=degrees,
+        degrees=degrees or 0.0,
         mirrored=mirrored,
     )
 
@@ -215,13 +233,15 @@ def _write(
     suffix = source.suffix.lower() if linked else ".png" if version.original else ".jpg"
     name = task.name + version.suffix + suffix
     target = folder / "images" / split / name
+    for path in (target, label_path(folder, split, name)):
+        path.parent.mkdir(parents=True, exist_ok=True)
     if linked:
         place(source, target, plan.link)
     else:
         images.write(target, version.scene.picture, plan.quality)
         made.notes["pictures rewritten upright in 8 bits"] += version.original
     write_labels(label_path(folder, split, name), boxes, classes, (width, height))
-    made.labels += [(split, number) for number in classes.tolist()]
+    made.labels.update((split, number) for number in classes.tolist())
     made.rows.append(
         {
             "name": name,
@@ -259,6 +279,8 @@ def _labels(scene: Scene, plan: Plan, notes: Counter[str]) -> tuple[Boxes, NDArr
             boxes, numbers = part_boxes(face.points, SCHEMES[face.scheme])
             found.append(boxes)
             classes.append(numbers)
+        if not face.ignore and len(found[-1]) == 0:
+            notes["faces without a box: too few of their landmarks have a place"] += 1
     for part in scene.parts if plan.classes == "parts" else ():
         found.append(part.box)
         classes.append(np.array([part.part], np.int64))
@@ -304,8 +326,7 @@ def _known_cover(face: Face) -> Json:
 
 
 def _seen(face: Face, hidden: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    before = face.states
-    return np.where(hidden & (before != SELF), EXTERNAL, before).astype(np.uint8)
+    return np.where(hidden, EXTERNAL, face.states).astype(np.uint8)  # hidden points have a place
 
 
 def _number(text: str) -> int:

@@ -2,14 +2,19 @@
 
 A picture is RGB uint8 (H, W, 3), upright as its EXIF note says. A file that is broken in
 any way is an :class:`Unreadable` with the reason, never half a picture: OpenCV would give
-a truncated JPEG a grey bottom and go on.
+a truncated JPEG a grey bottom and go on. (A JPEG that was cut and then closed with an end
+mark cannot be told from a whole one.)
 """
 
 import io
-import os
+import math
+import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -45,9 +50,10 @@ class Header:
 
 
 def peek(path: Path) -> Header:
-    """Size and kind of a picture from its first bytes."""
-    with _opened(_bytes(path)) as image:
-        return _header(image, path, _bytes_end(path))
+    """Size and kind of a picture, without decoding its pixels."""
+    data = _bytes(path)
+    with _opened(data) as image:
+        return _header(image, path, data)
 
 
 def read(path: Path) -> Picture:
@@ -59,14 +65,13 @@ def read_with_header(path: Path) -> tuple[Picture, Header]:
     """Both at the cost of one reading."""
     data = _bytes(path)
     with _opened(data) as image:
-        header = _header(image, path, data[-2:])
-        return _pixels(image), header
+        return _rgb(ImageOps.exif_transpose(image)), _header(image, path, data)
 
 
 def decode(data: bytes) -> Picture:
     """The picture in the bytes of a file."""
     with _opened(data) as image:
-        return _pixels(image)
+        return _rgb(ImageOps.exif_transpose(image))
 
 
 def encode(picture: Picture, suffix: str = ".jpg", quality: int = 95) -> bytes:
@@ -81,6 +86,29 @@ def encode(picture: Picture, suffix: str = ".jpg", quality: int = 95) -> bytes:
 def write(path: Path, picture: Picture, quality: int = 95) -> None:
     """Write a picture; the kind of file is told by the name."""
     path.write_bytes(encode(picture, path.suffix.lower(), quality))
+
+
+def warp(
+    plane: NDArray[Any],
+    matrix: NDArray[np.float64],
+    size: tuple[int, int],
+    border: int = cv2.BORDER_CONSTANT,
+) -> NDArray[Any]:
+    """A plane (H, W) or (H, W, C) moved by a matrix (2, 3) of pixel places to (width, height).
+
+    Where it shrinks it is first shrunk by areas: warping alone would let it alias.
+    """
+    shrink = math.sqrt(abs(float(np.linalg.det(matrix[:, :2]))))
+    if shrink <= 0.8:
+        before = np.array(plane.shape[1::-1])
+        after = np.maximum(np.rint(before * shrink), 1).astype(int)
+        plane = cv2.resize(plane, tuple(after.tolist()), interpolation=cv2.INTER_AREA)
+        grow = before / after  # of a pixel; its centre moves from x to (x + .5) * grow - .5
+        offset = matrix[:, :2] @ (0.5 * grow - 0.5) + matrix[:, 2]
+        matrix = np.concatenate([matrix[:, :2] * grow, offset[:, None]], axis=1)
+    return np.asarray(
+        cv2.warpAffine(plane, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border)
+    )
 
 
 @dataclass(frozen=True)
@@ -153,32 +181,31 @@ def _bytes(path: Path) -> bytes:
     return data
 
 
-def _bytes_end(path: Path) -> bytes:
-    with path.open("rb") as file:
-        file.seek(-min(2, path.stat().st_size), os.SEEK_END)
-        return file.read()
+@contextmanager
+def _opened(data: bytes) -> Iterator[Image.Image]:
+    """The picture in the bytes of a file; whatever is wrong with it, in words.
 
-
-def _opened(data: bytes) -> Image.Image:
+    Pillow looks at the end of a file, at its notes and at its pixels only when asked, so
+    what is done with the picture belongs inside the block.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd EXIF blocks do not concern us
             image = Image.open(io.BytesIO(data))
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                limit = f"more than the {MAX_PIXELS // 10**6} million allowed"
+                raise Unreadable(f"claims {width}x{height} pixels, {limit}")
+            yield image
     except (UnidentifiedImageError, ModuleNotFoundError) as error:
         # Ultralytics, once somebody imports it, puts another Image.open in this one's place,
         # which asks for a HEIF plugin where this one says that the file is no picture.
         raise Unreadable(f"not a picture (begins with {data[:8]!r})") from error
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, struct.error) as error:
         raise Unreadable(f"broken picture: {error}") from error
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise Unreadable(
-            f"claims {width}x{height} pixels, more than the {MAX_PIXELS // 10**6} million allowed"
-        )
-    return image
 
 
-def _header(image: Image.Image, path: Path, end: bytes) -> Header:
+def _header(image: Image.Image, path: Path, data: bytes) -> Header:
     orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
     width, height = image.size
     if orientation in {5, 6, 7, 8}:
@@ -186,26 +213,17 @@ def _header(image: Image.Image, path: Path, end: bytes) -> Header:
     fits = path.suffix.lower() in _PLAIN.get(image.format or "", set())
     # Ultralytics rewrites a JPEG that does not end with its end mark, in place. Through a
     # hard link that would change the user's own file, so such a file is not plain.
-    whole = image.format != "JPEG" or end == b"\xff\xd9"
+    whole = image.format != "JPEG" or data.endswith(b"\xff\xd9")
     plain = fits and whole and orientation in {0, 1} and image.mode in {"RGB", "L"}
     return Header(width, height, plain)
 
 
-def _pixels(image: Image.Image) -> Picture:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            upright = ImageOps.exif_transpose(image)
-            return _rgb(upright)
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
-        raise Unreadable(f"broken picture: {error}") from error
-
-
 def _rgb(image: Image.Image) -> Picture:
-    """Any mode as 8-bit RGB: 16 bits by their high byte, transparency onto white."""
+    """Any mode as 8-bit RGB: 16 bits divided by 257, transparency onto white."""
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image).astype(np.float64)
-        if values.max(initial=0) > 255:
+        # 32 bits say nothing of their range: what fits into 8 is taken for 8, else for 16.
+        if image.mode.startswith("I;16") or values.max(initial=0) > 255:
             values = values / 257
         grey = np.clip(values, 0, 255).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)

@@ -67,6 +67,7 @@ class _Target:
     frame: Frame
     shown: NDArray[np.int64]  # numbers of the landmarks inside the picture
     local: NDArray[np.float64]  # (N, 2) those landmarks in the frame
+    before: NDArray[np.bool_]  # (N,) those that were hidden before anything was drawn
 
 
 @dataclass(frozen=True)
@@ -94,18 +95,21 @@ def occlude(
     kinds: Sequence[str] | None = None,
 ) -> Occluded:
     """Cover one face to a level; only with these kinds, or with any."""
-    return occlude_all(picture, [(points, scheme)], level, seed, kinds)[0]
+    clear = np.zeros(len(points), bool)
+    return occlude_all(picture, [(points, scheme, clear)], level, seed, kinds)[0]
 
 
 def occlude_all(
     picture: Picture,
-    faces: Sequence[tuple[Points, Scheme]],
+    faces: Sequence[tuple[Points, Scheme, NDArray[np.bool_]]],
     level: str,
     seed: int | Sequence[int],
     kinds: Sequence[str] | None = None,
 ) -> list[Occluded]:
     """Cover every face of a picture to a level; what happens to the picture happens once.
 
+    A face is its landmarks, their scheme, and which of them (P,) something in the picture
+    hides already: those count as hidden, whatever is drawn.
     A face with less than a quarter of its landmarks placed, or with none inside the
     picture, is left alone. The results share one picture and one mask, and what was drawn
     for one face counts for its neighbours too.
@@ -113,7 +117,7 @@ def occlude_all(
     allowed = _checked(level, kinds)
     rng = np.random.default_rng(seed)
     out, cover = picture.copy(), np.zeros(picture.shape[:2], np.float32)
-    targets = [_target(points, scheme, picture) for points, scheme in faces]
+    targets = [_target(points, scheme, before, picture) for points, scheme, before in faces]
     sizes = [target.frame.unit for target in targets if target is not None]
     reference = float(np.median(sizes)) if sizes else 1.0
     light = _light(level, allowed, rng) if sizes and level != "none" else []
@@ -129,7 +133,7 @@ def occlude_all(
     mask = cover >= 0.5
     return [
         _result(out, mask, points, target, names, amount)
-        for (points, _), target, names, amount in zip(faces, targets, used, amounts, strict=True)
+        for (points, *_), target, names, amount in zip(faces, targets, used, amounts, strict=True)
     ]
 
 
@@ -143,11 +147,14 @@ def _checked(level: str, kinds: Sequence[str] | None) -> list[str]:
     return [name for name in KINDS if kinds is None or name in kinds]
 
 
-def _target(points: Points, scheme: Scheme, picture: Picture) -> _Target | None:
+def _target(
+    points: Points, scheme: Scheme, before: NDArray[np.bool_], picture: Picture
+) -> _Target | None:
     frame, shown = frame_of(points, scheme), _shown(points, picture)
     if frame is None or len(shown) == 0:
         return None
-    return _Target(points, frame, shown, frame.to_local(points[shown].astype(np.float64)))
+    local = frame.to_local(points[shown].astype(np.float64))
+    return _Target(points, frame, shown, local, before[shown])
 
 
 def _shown(points: Points, picture: Picture) -> NDArray[np.int64]:
@@ -299,9 +306,9 @@ def _draw(
 
 
 def _hidden(mask: NDArray[np.bool_], target: _Target) -> NDArray[np.bool_]:
-    """Which of the shown landmarks (N,) the mask hides."""
+    """Which of the shown landmarks (N,) the mask hides, or something did before."""
     cols, rows = np.floor(target.points[target.shown]).astype(int).T
-    return np.asarray(mask[rows, cols])
+    return np.asarray(mask[rows, cols] | target.before)
 
 
 def _result(

@@ -16,7 +16,6 @@ hides count with their place. A part that has fewer than half of its points has 
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -157,8 +156,9 @@ def face_axes(points: Points, scheme: Scheme) -> NDArray[np.float64]:
     """
     pairs = [(scheme.right_eye, scheme.left_eye), ((scheme.tips[0],), (scheme.tips[1],))]
     for right, left in pairs:
-        if _enough(points, right) and _enough(points, left):
-            ends = [np.nanmean(points[list(numbers)], axis=0) for numbers in (right, left)]
+        sides = [points[list(numbers)] for numbers in (right, left)]
+        if all(_enough(side) for side in sides):
+            ends = [np.nanmean(side, axis=0) for side in sides]
             x, y = (float(value) for value in ends[1] - ends[0])
             length = math.hypot(x, y)
             if length > 0:
@@ -173,7 +173,7 @@ def part_boxes(points: Points, scheme: Scheme) -> tuple[Boxes, NDArray[np.int64]
     face, without which there is none.
     """
     whole = box.around(points)
-    if len(whole) == 0 or not _enough(points, range(scheme.count), share=0.25):
+    if len(whole) == 0 or not _enough(points, share=0.25):
         return box.as_boxes([]), np.zeros(0, np.int64)
     right_eye, left_eye = list(scheme.right_eye), list(scheme.left_eye)
     nose, mouth, brows = list(scheme.nose), list(scheme.mouth), list(scheme.brows)
@@ -196,7 +196,7 @@ def part_boxes(points: Points, scheme: Scheme) -> tuple[Boxes, NDArray[np.int64]
             found.append(whole)
             classes.append(number)
         for groups in pieces.get(name, []):
-            if all(_enough(group, range(len(group))) for group in groups):
+            if all(_enough(group) for group in groups):
                 found.append(box.intersect(box.around(np.concatenate(groups)), whole))
                 classes.append(number)
     return np.concatenate(found), np.array(classes, np.int64)
@@ -211,15 +211,19 @@ def mirror_points(points: Points, scheme: Scheme, width: float) -> Points:
 
 def part_number(name: str) -> int | None:
     """The id of a part by name, however it is written (``Whole_Face``, ``left-eye-face``)."""
-    plain = name.strip().lower().replace("_", " ").replace("-", " ")
+    plain = plain_name(name)
     return PARTS.index(plain) if plain in PARTS else None
 
 
-def _enough(points: Points, numbers: Iterable[int], share: float = 0.5) -> bool:
-    """Whether at least this share of the numbered points has a place."""
-    chosen = points[list(numbers)]
-    placed = ~np.isnan(chosen).any(axis=1)
-    return len(chosen) > 0 and bool(placed.mean() >= share)
+def plain_name(name: str) -> str:
+    """A class name without its capitals, underscores, dashes and surplus blanks."""
+    return " ".join(name.lower().replace("_", " ").replace("-", " ").split())
+
+
+def _enough(points: Points, share: float = 0.5) -> bool:
+    """Whether at least this share of the points has a place."""
+    placed = ~np.isnan(points).any(axis=1)
+    return len(points) > 0 and bool(placed.mean() >= share)
 
 
 def _cheek(points: Points, scheme: Scheme, side: int) -> NDArray[np.float32]:

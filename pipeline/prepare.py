@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # these bring numpy and OpenCV, which --help need not wait fo
     from pipeline.annotations import Report, Source
     from pipeline.entries import Plan, Task
     from pipeline.sources import Gathered
+    from pipeline.splits import Member
 
 
 @dataclass(frozen=True)
@@ -104,26 +105,43 @@ class Prepare:
     overwrite: bool = False
     """Replace a dataset of this name that was made otherwise."""
 
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense before any work is done."""
+        if not 0 <= self.turn <= 180:
+            raise UserError(f"--turn {self.turn:g}: expected 0 to 180 degrees")
+        if not 0 <= self.val_share < 1 or not 0 <= self.crowd <= 1:
+            raise UserError("--val-share and --crowd: expected a share between 0 and 1")
+        if not 1 <= self.quality <= 100:
+            raise UserError(f"--quality {self.quality}: expected 1 to 100")
+        least = {"draws": 1, "copies": 1, "workers": 0, "seed": 0}
+        for option, value in least.items():
+            if getattr(self, option) < value:
+                raise UserError(f"--{option} {getattr(self, option)}: expected {value} or more")
+        if not self.occlude and (self.occluders or self.draws > 1):
+            raise UserError("--occluders and --draws do nothing without --occlude")
+        if not (self.turn or self.mirror) and (self.copies > 1 or self.turn_evaluation):
+            raise UserError("--copies and --turn-evaluation do nothing without --turn or --mirror")
+
     def run(self) -> Path:
         """Write the dataset, or find that it is there already; its folder."""
         from pipeline import sources as room
         from pipeline.annotations import Report
         from pipeline.assemble import build
 
-        target = self._target()
+        target = runs.datasets() / runs.plain_name(self.name)
         plan, ratio = self._plan(), self._ratio()
         found = room.parse(self.sources, _words(self.face_names))
-        record = self._record(found)
-        if _up_to_date(target, record, self.overwrite):
+        report = Report()
+        pictures = room.gather(found, self._poses(), runs.datasets(), report)
+        record = self._record(room.fingerprints(pictures, found))
+        if runs.up_to_date(target, record, self.overwrite):
             print(f"{target} is up to date: made with the same settings from the same files")
             return target
-        report = Report()
-        pictures = room.gather(found, _words(self.poses), report)
         if not pictures:
             _tell_skips(report)
             raise UserError("nothing is left to prepare")
         tasks = self._tasks(pictures, found, ratio, report)
-        with runs.whole_folder(target) as folder:
+        with runs.whole_folder(target, replace=self.overwrite) as folder:
             try:
                 manifest = build(tasks, plan, folder, target, report, self.workers)
             except UserError:
@@ -134,34 +152,14 @@ class Prepare:
         _tell(target, manifest, report)
         return target
 
-    def _target(self) -> Path:
-        if not self.name or Path(self.name).name != self.name or self.name.startswith("."):
-            raise UserError(f"--name {self.name!r}: expected a plain name, without a path")
-        return runs.datasets() / self.name
-
     def _plan(self) -> "Plan":
         from pipeline.entries import Plan
         from pipeline.occlude import KINDS, LEVELS
 
-        levels, kinds = _words(self.occlude), _words(self.occluders)
-        for option, words, known in (
-            ("--occlude", levels, tuple(LEVELS)),
-            ("--occluders", kinds, tuple(KINDS)),
-        ):
-            for word in words:
-                if word not in known:
-                    raise UserError(f"{option} {word}: known are {', '.join(known)}")
-        if not 0 <= self.turn <= 180:
-            raise UserError(f"--turn {self.turn:g}: expected 0 to 180 degrees")
-        for option, value in (("--draws", self.draws), ("--copies", self.copies)):
-            if value < 1:
-                raise UserError(f"{option} {value}: expected 1 or more")
-        if not 1 <= self.quality <= 100:
-            raise UserError(f"--quality {self.quality}: expected 1 to 100")
         return Plan(
             classes=self.classes,
-            levels=levels,
-            kinds=kinds,
+            levels=_known("--occlude", self.occlude, LEVELS),
+            kinds=_known("--occluders", self.occluders, tuple(KINDS)),
             draws=self.draws,
             copies=self.copies if self.turn or self.mirror else 0,
             turn=self.turn,
@@ -174,28 +172,21 @@ class Prepare:
             seed=self.seed,
         )
 
+    def _poses(self) -> tuple[str, ...]:
+        from pipeline.annotations.merl_rav import POSES
+
+        return _known("--poses", self.poses, POSES)
+
     def _ratio(self) -> tuple[float, float, float] | None:
         from pipeline.splits import parse_ratio
 
-        if not 0 <= self.val_share < 1:
-            raise UserError(f"--val-share {self.val_share:g}: expected 0 to 1")
         return None if self.split in {"auto", "own"} else parse_ratio(self.split)
 
-    def _record(self, found: "dict[str, Source]") -> Json:
+    def _record(self, sources: Json) -> Json:
         """What the dataset follows from: compared before it is made again."""
-        from pipeline.sources import fingerprint
-
         settings = runs.settings_of(self)
         for name in ("name", "overwrite", "workers", "sources"):  # change nothing in it
             del settings[name]
-        sources = {
-            tag: {
-                "path": str(source.path),
-                "pictures": str(source.pictures or ""),
-                "files": fingerprint(source),
-            }
-            for tag, source in found.items()
-        }
         return {"settings": settings, "sources": sources}
 
     def _tasks(
@@ -205,68 +196,58 @@ class Prepare:
         ratio: tuple[float, float, float] | None,
         report: "Report",
     ) -> "list[Task]":
-        """The split of every picture, source by source."""
+        """The split of every picture; sources of one format share their subjects."""
         from pipeline import splits
         from pipeline.annotations import FORMATS
         from pipeline.entries import Task
 
-        tasks: list[Task] = []
-        for tag, source in found.items():
-            mine = [picture for picture in pictures if picture.tag == tag]
-            labelled = [picture for picture in mine if picture.annotation.labelled]
-            members = [
-                splits.Member(p.name, p.annotation.group or p.name, p.annotation.split)
-                for p in labelled
-            ]
-            has_own = any(member.split for member in members)
-            if self.split == "own" and not has_own and members:
-                raise UserError(f"{tag} has no split of its own; use --split auto or a ratio")
-            if ratio is None and has_own:
-                chosen = splits.own(members, self.val_share, self.seed)
-                twice = splits.shared_groups(members, chosen)
-                report.note(f"subjects or photographs that {tag}'s own split has in two", twice)
-            else:
-                usual = splits.parse_ratio(FORMATS[source.format].ratio)
-                chosen = splits.by_ratio(members, ratio or usual, self.seed)
-            parts_labelled = any(picture.annotation.parts for picture in mine)
-            tasks += [
-                Task(
-                    tag,
-                    picture.name,
-                    chosen.get(picture.name, splits.UNLABELLED),
-                    picture.annotation,
-                    parts_labelled,
-                )
-                for picture in mine
-            ]
-        return tasks
+        chosen: dict[str, str] = {}
+        for name in dict.fromkeys(source.format for source in found.values()):
+            mine = [p for p in pictures if found[p.tag].format == name and p.annotation.labelled]
+            has_own = [p for p in mine if p.own_split and ratio is None]
+            has_none = [p for p in mine if not (p.own_split and ratio is None)]
+            if self.split == "own" and has_none:
+                raise UserError(f"{has_none[0].tag} has no split of its own; use --split auto")
+            usual = ratio or splits.parse_ratio(FORMATS[name].ratio)
+            chosen |= splits.own(_members(has_own), self.val_share, self.seed)
+            chosen |= splits.drawn(_members(has_none), usual, self.seed, overrule=ratio is not None)
+            report.note(
+                f"subjects or photographs that {name}'s own split has in two",
+                splits.shared_groups(_members(mine), chosen),
+            )
+        with_parts = {picture.tag for picture in pictures if picture.annotation.parts}
+        return [
+            Task(
+                picture.tag,
+                picture.name,
+                chosen.get(picture.name, splits.UNLABELLED),
+                picture.annotation,
+                picture.tag in with_parts,
+            )
+            for picture in pictures
+        ]
+
+
+def _members(pictures: "list[Gathered]") -> "list[Member]":
+    from pipeline.splits import Member
+
+    return [
+        Member(each.name, each.annotation.group or each.name, each.annotation.split)
+        for each in pictures
+    ]
+
+
+def _known(option: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """The words of an option, each once; an error for one that means nothing."""
+    words = tuple(dict.fromkeys(_words(text)))
+    for word in words:
+        if word not in known:
+            raise UserError(f"{option} {word}: known are {', '.join(known)}")
+    return words
 
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
-def _up_to_date(target: Path, record: Json, overwrite: bool) -> bool:
-    """Whether the dataset is there as asked for; raises if it is there otherwise."""
-    if not target.exists():
-        return False
-    try:
-        from pipeline.dataset import Dataset
-
-        saved = Dataset(target).manifest()
-        changed = [
-            line
-            for part in ("settings", "sources")
-            for line in runs.differences(saved[part], record[part])
-        ]
-    except (OSError, ValueError, KeyError):
-        changed = ["it has no readable manifest.json, so it was not made by uncover prepare"]
-    if not changed:
-        return True
-    if overwrite:
-        return False
-    lines = "".join(f"\n  {line}" for line in changed)
-    raise UserError(f"{target} is there, made otherwise (--overwrite replaces it):{lines}")
 
 
 def _tell(target: Path, manifest: Json, report: "Report") -> None:
@@ -278,6 +259,11 @@ def _tell(target: Path, manifest: Json, report: "Report") -> None:
     for what, count in report.notes.items():
         print(f"  {count:>7} {what}")
     _tell_skips(report)
+    pictures = manifest["pictures"]
+    if "train" in pictures and "val" not in pictures:
+        print("  warning: no validation pictures; training needs some", file=sys.stderr)
+    if "train" not in pictures:
+        print("  for evaluation only: there are no training pictures")
     print(f"  look at {target / 'contact-sheet.jpg'}")
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pipeline.errors import UserError
 Json = dict[str, Any]
 
 _PACKAGE = Path(__file__).parent
+_LONGEST_NAME = 100  # bytes of a result's name; what we put before and behind it needs room, too
 _RECORDED = ("uncover-faces", "ultralytics", "torch", "numpy", "opencv-python", "pillow")
 
 
@@ -64,7 +66,7 @@ def provenance() -> Json:
         except PackageNotFoundError:
             found[name] = None
     found["git"] = _git_hash()
-    found["command"] = " ".join(["uncover", *sys.argv[1:]])
+    found["command"] = shlex.join(sys.argv)
     return found
 
 
@@ -73,7 +75,8 @@ def write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        partial.write_text(text, encoding="utf-8", newline="\n")
+        # A file name that is no UTF-8 becomes an escape, which in JSON is read back as it was.
+        partial.write_bytes(text.encode("utf-8", "backslashreplace"))
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -85,12 +88,98 @@ def write_json(path: Path, value: object) -> None:
 
 
 @contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
+def whole_folder(target: Path, *, replace: bool = True) -> Iterator[Path]:
     """A new folder to fill, which becomes ``target`` when the block ends without an error.
 
     Until then ``target`` stays as it was. What a killed run left behind is cleared away by
-    the next; two runs at once are told apart by a lock that dies with its process.
+    the next; two runs at once are told apart by a lock that dies with its process. Without
+    ``replace``, a target that has appeared since the caller looked is left alone.
     """
+    target = target.resolve() if target.is_symlink() else target
+    partial = target.parent / f".{target.name}.partial"
+    with _alone(target, replace):
+        try:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            yield partial
+            _put(partial, target)
+        except OSError as error:
+            raise UserError(f"{target}: not written: {_reason(error)}") from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def resumable_folder(target: Path, record: Json, *, replace: bool = True) -> Iterator[Path]:
+    """As :func:`whole_folder`, but what a run has filled is kept for the next.
+
+    It is kept as long as ``record``, which says what the content follows from, is the same;
+    else it is thrown away, and that is said. Files in it must appear whole. What lies beside
+    the folder that is given (in ``folder.parent``) is kept as well, and goes in the end.
+    """
+    target = target.resolve() if target.is_symlink() else target
+    state = target.parent / f".{target.name}.resumable"
+    folder, recorded = state / "folder", state / "record.json"
+    with _alone(target, replace):
+        try:
+            if state.exists() and read_json(recorded) != record:
+                print(f"{target}: what an interrupted run left was made otherwise: thrown away")
+                shutil.rmtree(state)
+            state.mkdir(exist_ok=True)
+            write_json(recorded, record)
+            folder.mkdir(exist_ok=True)
+            yield folder
+            _put(folder, target)
+            shutil.rmtree(state, ignore_errors=True)
+        except OSError as error:
+            raise UserError(
+                f"{target}: not finished: {_reason(error)}; what is done is kept in "
+                f"{state}, and the same command goes on from there"
+            ) from error
+
+
+def up_to_date(target: Path, record: Json, overwrite: bool) -> bool:
+    """Whether a result is there as asked for; raises if it is there otherwise.
+
+    ``record`` says what the result follows from, in sections; its manifest has them too.
+    """
+    if not target.exists():
+        return False
+    saved = read_json(target / "manifest.json")
+    if saved is None or not all(isinstance(saved.get(part), dict) for part in record):
+        raise UserError(
+            f"{target} is there without a readable manifest.json, so it is no result of this "
+            "command and is not overwritten; move it away, or take another name"
+        )
+    changed = [line for part in record for line in differences(saved[part], record[part])]
+    if not changed:
+        return True
+    if overwrite:
+        return False
+    lines = "".join(f"\n  {line}" for line in changed)
+    raise UserError(f"{target} is there, made otherwise (--overwrite replaces it):{lines}")
+
+
+def plain_name(name: str) -> str:
+    """The name of a result, which must not lead out of its folder."""
+    odd = any(not letter.isprintable() or letter in '/\\:*?"<>|' for letter in name)
+    if not name.strip() or odd or name.startswith(".") or len(name.encode()) > _LONGEST_NAME:
+        raise UserError(f"--name {name!r}: expected a plain name, without a path")
+    return name
+
+
+def read_json(path: Path) -> Json | None:
+    """The JSON object in a file; none if there is no such thing."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+@contextmanager
+def _alone(target: Path, replace: bool) -> Iterator[None]:
+    """Nobody else writes ``target`` meanwhile, and what a killed run moved aside is back."""
     from filelock import FileLock, Timeout
 
     try:
@@ -104,24 +193,36 @@ def whole_folder(target: Path) -> Iterator[Path]:
         raise UserError(f"{target}: another run is writing it at this moment") from error
     except OSError as error:
         raise UserError(f"{target.parent}: cannot be written to: {error.strerror}") from error
-    partial, old = (target.parent / f".{target.name}.{word}" for word in ("partial", "old"))
+    old = _aside(target)
     try:
-        if old.exists() and not target.exists():  # killed between the two renamings below
+        if old.exists() and not target.exists():  # killed between the two renamings of _put
             old.rename(target)
-        for leftover in (partial, old):
-            shutil.rmtree(leftover, ignore_errors=True)
-        partial.mkdir()
-        yield partial
-        if target.exists():
-            target.rename(old)
-        partial.rename(target)
-    except OSError as error:
-        raise UserError(f"{target}: not written: {error.strerror or error}") from error
+        if target.exists() and not replace:
+            raise UserError(f"{target} has been written by another run meanwhile")
+        shutil.rmtree(old, ignore_errors=True)
+        yield
     finally:
-        for leftover in (partial, old):
-            if target.exists() or leftover == partial:
-                shutil.rmtree(leftover, ignore_errors=True)
+        if not target.exists() and old.exists():  # the second renaming of _put failed
+            old.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
         lock.release()
+
+
+def _put(folder: Path, target: Path) -> None:
+    """Put a finished folder in its place."""
+    if target.exists():
+        target.rename(_aside(target))
+    folder.rename(target)
+
+
+def _reason(error: OSError) -> str:
+    """What the system says, and of which file."""
+    file = "" if error.filename is None else f"{error.filename}: "
+    return f"{file}{error.strerror or error}"
+
+
+def _aside(target: Path) -> Path:
+    return target.parent / f".{target.name}.old"
 
 
 def _git_hash() -> str | None:

@@ -4,6 +4,7 @@ The unit is the group: a subject, a patient, or one photograph. A source's own s
 kept where it has one; otherwise groups are drawn by ratio with a seed.
 """
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +32,8 @@ def parse_ratio(text: str) -> tuple[float, float, float]:
         parts = [float(part) for part in text.split(":")]
     except ValueError:
         parts = []
-    if len(parts) != len(SPLITS) or min(parts) < 0 or sum(parts) <= 0:
+    good = len(parts) == len(SPLITS) and all(math.isfinite(p) and p >= 0 for p in parts)
+    if not good or sum(parts) == 0:
         raise UserError(f"split {text!r}: expected auto, own, or a ratio such as 8:1:1")
     total = sum(parts)
     return parts[0] / total, parts[1] / total, parts[2] / total
@@ -40,27 +42,46 @@ def parse_ratio(text: str) -> tuple[float, float, float]:
 def by_ratio(
     members: Sequence[Member], ratio: tuple[float, float, float], seed: int
 ) -> dict[str, str]:
-    """Key -> split; every group in one split, sizes as near to the ratio as the groups allow."""
+    """Key -> split; every group in one split, each into the split that lacks most pictures.
+
+    A split whose share is smaller than every group may stay empty.
+    """
     sizes = Counter(member.group for member in members)
     order = sorted(sizes)
     np.random.default_rng(seed).shuffle(order)
     # Large groups first: they are the hardest to place. The shuffle decides among equals.
     order.sort(key=lambda group: -sizes[group])
-    wanted = {name: share * len(members) for name, share in zip(SPLITS, ratio, strict=True)}
-    filled = dict.fromkeys(SPLITS, 0)
+    lacking = {name: share * len(members) for name, share in zip(SPLITS, ratio, strict=True)}
+    lacking = {name: count for name, count in lacking.items() if count > 0}
     placed: dict[str, str] = {}
     for group in order:
-        open_splits = [name for name in SPLITS if wanted[name] > 0]
-        emptiest = min(open_splits, key=lambda name: (filled[name] - wanted[name]) / wanted[name])
-        placed[group] = emptiest
-        filled[emptiest] += sizes[group]
+        placed[group] = max(lacking, key=lambda name: lacking[name])
+        lacking[placed[group]] -= sizes[group]
     return {member.key: placed[member.group] for member in members}
 
 
-def own(members: Sequence[Member], val_share: float, seed: int) -> dict[str, str]:
-    """Key -> split as the source says; pictures of which it says nothing are for training.
+def drawn(
+    members: Sequence[Member], ratio: tuple[float, float, float], seed: int, *, overrule: bool
+) -> dict[str, str]:
+    """Key -> split for sources without a split of their own.
 
-    A source without a validation split lends this share of its training groups to one:
+    A picture that another source has a copy of, for testing say, brings that split along,
+    and its whole group with it, unless the ratio is to overrule the sources.
+    """
+    brought: dict[str, str] = {}
+    for member in [] if overrule else members:
+        if member.split is not None:
+            known = brought.get(member.group, member.split)
+            brought[member.group] = max(known, member.split, key=SPLITS.index)
+    free = [member for member in members if member.group not in brought]
+    bound = {m.key: brought[m.group] for m in members if m.group in brought}
+    return bound | by_ratio(free, ratio, seed)
+
+
+def own(members: Sequence[Member], val_share: float, seed: int) -> dict[str, str]:
+    """Key -> split as the sources say; pictures of which they say nothing are for training.
+
+    Sources without a validation split lend this share of their training groups to one:
     thresholds and early stopping must not be read off the test set.
     """
     chosen = {member.key: member.split or "train" for member in members}

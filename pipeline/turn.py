@@ -6,7 +6,6 @@ with landmarks can be turned by any angle, and faces that are only a box by mult
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline import boxes as box
 from pipeline.annotations import Face, PartBox
 from pipeline.boxes import Boxes
-from pipeline.images import Picture
+from pipeline.images import Picture, warp
 from pipeline.parts import MIRRORED_PARTS, SCHEMES, Points, mirror_points
 
 _MARGIN = 0.04  # of the face: the room left between it and the border after turning
@@ -88,11 +87,13 @@ def _matrix(scene: Scene, degrees: float, width: int, height: int) -> NDArray[np
     cos, sin = math.cos(angle), math.sin(angle)
     rotation = np.array([[cos, -sin], [sin, cos]])
     centre = np.array([width, height]) / 2
-    corners = [_corners(face, width, height) for face in scene.faces if not face.ignore]
-    corners += [_box_corners(part.box) for part in scene.parts]
-    if not corners:
+    found = [_corners(face, width, height) for face in scene.faces if not face.ignore]
+    corners = np.concatenate(
+        [np.zeros((0, 2)), *found, *(_box_corners(part.box) for part in scene.parts)]
+    )
+    if len(corners) == 0:
         return np.hstack([rotation, (centre - rotation @ centre)[:, None]])
-    turned = (np.concatenate(corners) - centre) @ rotation.T
+    turned = (corners - centre) @ rotation.T
     low, high = turned.min(axis=0), turned.max(axis=0)
     room = _MARGIN * (high - low)
     low, high = low - room, high + room
@@ -141,20 +142,10 @@ def _warp(picture: Picture, matrix: NDArray[np.float64]) -> Picture:
     # OpenCV counts from the middle of the first pixel, boxes and landmarks from its corner.
     pixels = matrix.copy()
     pixels[:, 2] += matrix[:, :2] @ [0.5, 0.5] - [0.5, 0.5]
-    shrinks = float(np.hypot(*matrix[:, 0])) < 0.75
-    turned: Picture = cv2.warpAffine(  # type: ignore[assignment]  # wide types
-        picture,
-        pixels,
-        (width, height),
-        flags=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REFLECT_101,
-    )
-    inside: NDArray[np.uint8] = cv2.warpAffine(  # type: ignore[assignment]
-        np.full((height, width), 255, np.uint8), pixels, (width, height), flags=cv2.INTER_LINEAR
-    )
-    if inside.min() == 255:
-        return turned
-    return _fill(turned, inside)
+    size = (width, height)
+    turned = warp(picture, pixels, size, cv2.BORDER_REFLECT_101)
+    inside = warp(np.full((height, width), 255, np.uint8), pixels, size)
+    return turned if inside.min() == 255 else _fill(turned, inside)
 
 
 def _fill(turned: Picture, inside: NDArray[np.uint8]) -> Picture:
@@ -181,8 +172,12 @@ def _grain(picture: Picture) -> NDArray[np.float32]:
     return np.clip(np.roll(fine, (37, 53), axis=(0, 1)), -noise, noise)
 
 
-def angles(limit: float, any_angle: bool) -> Sequence[float]:
-    """The angles to draw from, at most ``limit`` either way: whole degrees, or quarter turns."""
-    step = 1 if any_angle else 90
-    most = int(limit // step)
-    return [step * number for number in range(-most, most + 1)]
+def draw_angle(rng: np.random.Generator, limit: float, *, any_angle: bool) -> float | None:
+    """An angle of at most ``limit`` degrees either way; None where none is exact.
+
+    What is only a box may be turned by quarters alone, half a turn counting once.
+    """
+    if any_angle:
+        return float(rng.uniform(-limit, limit))
+    quarters = [angle for angle in (-90.0, 90.0, 180.0) if abs(angle) <= limit]
+    return float(rng.choice(quarters)) if quarters else None

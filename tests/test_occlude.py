@@ -1,7 +1,6 @@
 """Occluders: the shares stated are the shares drawn, and the same seed draws the same thing."""
 
 import math
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,7 +12,6 @@ from pipeline.occlude import KINDS, LEVELS, level_of, occlude, occlude_all
 from pipeline.occluders.effects import EFFECTS
 from pipeline.parts import FGNET68, IBUG68, SCHEMES, WFLW98
 
-DATA = Path(__file__).parents[2] / "shared" / "data" / "ibug68"
 OBJECTS = [name for name, kind in KINDS.items() if kind.effect is None]
 
 
@@ -232,7 +230,8 @@ def test_several_faces():
     picture = scene(900, 400)
     faces = [(mean_face(s, centre=(x, 200)), s) for x, s in ((200, IBUG68), (700, WFLW98))]
     for seed in range(8):
-        one, two = occlude_all(picture, faces, "medium", seed)
+        clear = [(points, scheme, np.zeros(len(points), bool)) for points, scheme in faces]
+        one, two = occlude_all(picture, clear, "medium", seed)
         assert one.picture is two.picture
         assert one.mask is two.mask
         assert (one.level, two.level) == ("medium", "medium")
@@ -252,12 +251,24 @@ def test_only_what_lies_near_changes():
     np.testing.assert_array_equal(picture[300:, 300:], done.picture[300:, 300:])
 
 
+def test_what_was_hidden_before_counts():
+    """A face that is half hidden as it is needs less to be hidden for the most part."""
+    points = mean_face(IBUG68)
+    before = np.zeros(len(points), bool)
+    before[::2] = True
+    for level in ("medium", "hard"):
+        (done,) = occlude_all(scene(), [(points, IBUG68, before)], level, 1)
+        assert done.hidden[before].all()
+        assert done.landmark_share == done.hidden.mean()
+    (easy,) = occlude_all(scene(), [(points, IBUG68, before)], "easy", 1)
+    assert easy.level != "easy"
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(not DATA.is_dir(), reason="the public faces are not beside this checkout")
 @pytest.mark.parametrize("level", LEVELS[1:])
-def test_real_faces(level):
+def test_real_faces(level, shared_data):
     """Of a hundred real faces, at least 97 reach the level asked for."""
-    files = sorted(DATA.glob("*/*.pts"))
+    files = sorted((shared_data / "ibug68").glob("*/*.pts"))
     reached = 0
     for seed, path in enumerate(files[:: len(files) // 100][:100]):
         image = cv2.imread(str(path.with_suffix(".jpg")))

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -130,9 +131,28 @@ def test_a_folder_that_is_no_dataset_is_not_overwritten_unasked(faces, home):
     (home / "datasets" / "set").mkdir(parents=True)
     (home / "datasets" / "set" / "thesis.txt").write_text("years of work")
 
-    with pytest.raises(UserError, match="manifest"):
-        prepare(f"ibug={faces}")
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match="manifest"):
+            prepare(f"ibug={faces}", overwrite=overwrite)
     assert (home / "datasets" / "set" / "thesis.txt").exists()
+
+
+def test_a_dataset_that_appears_meanwhile_is_not_replaced(faces, home, monkeypatch):
+    """Two runs of one name, the second faster: the first finds it there and leaves it."""
+    from pipeline import runs
+
+    look = runs.up_to_date
+
+    def look_and_be_overtaken(*arguments):
+        there = look(*arguments)
+        monkeypatch.setattr(runs, "up_to_date", look)
+        prepare(f"ibug={faces}", seed=7)
+        return there
+
+    monkeypatch.setattr(runs, "up_to_date", look_and_be_overtaken)
+    with pytest.raises(UserError, match="meanwhile"):
+        prepare(f"ibug={faces}", seed=1)
+    assert open_dataset("set").manifest()["settings"]["seed"] == 7
 
 
 def test_several_annotations_of_one_picture_become_one_label_file(home):
@@ -232,9 +252,9 @@ def test_bad_pictures_are_counted_and_the_rest_goes_on(faces):
     told = "\n".join(made.manifest()["left_out_examples"])
 
     assert made.manifest()["pictures"] == {"train": 2}
-    assert made.manifest()["left_out"]["picture cannot be read"] == 3
+    assert made.manifest()["left_out"]["picture cannot be read"] == 2
     assert "face000.jpg: picture cannot be read (the file is empty (0 bytes))" in told
-    assert "face002.jpg: picture cannot be read (no such picture)" in told
+    assert "face002.pts: no such picture" in told
     assert "face003.pts:5" in told
 
 
@@ -262,11 +282,11 @@ def test_ultralytics_reads_it_and_leaves_the_source_alone(faces):
 
     (faces / "face001.jpg").write_bytes((faces / "face001.jpg").read_bytes() + b"\0")
     before = {path.name: path.read_bytes() for path in faces.iterdir()}
-    data = prepare(f"ibug={faces}", split="1:0:0")
+    data = prepare(f"ibug={faces}", split="5:1:0")
     content = check_det_dataset(str(data.yaml), autodownload=False)
     loaded = YOLODataset(img_path=str(data.root / "images" / "train"), data=content, imgsz=160)
 
-    assert [len(label["cls"]) for label in loaded.labels] == [11] * 6
+    assert [len(label["cls"]) for label in loaded.labels] == [11] * 5
     assert {path.name: path.read_bytes() for path in faces.iterdir()} == before
 
 
@@ -289,11 +309,21 @@ def test_every_picture_has_the_level_it_was_asked_for(faces):
         assert face["hidden_landmarks"] == pytest.approx(flagged, abs=1e-3)
 
 
-def test_occluding_is_repeatable_and_follows_the_seed(faces):
+def test_occluding_is_repeatable_and_follows_the_seed(faces, monkeypatch):
     """Same seed, same bytes, in one process or several; another seed, other pictures."""
-    one = prepare(f"ibug={faces}", "one", occlude="medium", draws=11, workers=1)
-    two = prepare(f"ibug={faces}", "two", occlude="medium", draws=11, workers=2)
-    three = prepare(f"ibug={faces}", "three", occlude="medium", draws=11, seed=9, split="1:0:0")
+    from pipeline import assemble
+
+    monkeypatch.setattr(assemble, "_ALONE", 1000)
+    one = prepare(f"ibug={faces}", "one", occlude="medium", draws=3, workers=2)
+    monkeypatch.setattr(assemble, "_ALONE", 2)
+    started = []
+    pool = assemble.ProcessPoolExecutor
+    monkeypatch.setattr(
+        assemble, "ProcessPoolExecutor", lambda *a, **k: started.append(a) or pool(*a, **k)
+    )
+    two = prepare(f"ibug={faces}", "two", occlude="medium", draws=3, workers=2)
+    three = prepare(f"ibug={faces}", "three", occlude="medium", draws=3, seed=9, split="1:0:0")
+    assert len(started) == 2
 
     def contents(data):
         return {row["name"]: data.picture(row).read_bytes() for row in data.rows()}
@@ -374,9 +404,21 @@ def test_boxes_alone_do_not_make_ten_parts(home):
         ({"split": "lots"}, "8:1:1"),
         ({"split": "own"}, "no split of its own"),
         ({"occlude": "none,heavy"}, "heavy"),
-        ({"occluders": "anvil"}, "anvil"),
+        ({"occlude": "easy", "occluders": "anvil"}, "anvil"),
         ({"turn": 999.0}, "180"),
-        ({"copies": 0}, "--copies"),
+        ({"copies": 0, "turn": 9.0}, "--copies"),
+        ({"copies": 3}, "--turn"),
+        ({"occluders": "hat"}, "--occlude"),
+        ({"seed": -1}, "--seed"),
+        ({"workers": -3}, "--workers"),
+        ({"crowd": float("nan")}, "--crowd"),
+        ({"poses": "frontl"}, "--poses"),
+        ({"quality": 0}, "--quality"),
+        ({"split": "nan:1:1"}, "8:1:1"),
+        ({"name": "a\nb"}, "--name"),
+        ({"name": "x" * 300}, "--name"),
+        ({"sources": ()}, "FORMAT=PATH"),
+        ({"sources": ("ibug=",)}, "FORMAT=PATH"),
         ({"sources": ("nonsense",)}, "FORMAT=PATH"),
         ({"sources": ("ibug=/no/such/folder",)}, "no such file"),
     ],
@@ -405,18 +447,29 @@ def test_a_full_disk_stops_with_a_line_and_leaves_nothing(faces, home, monkeypat
     assert not list((home / "datasets").glob(".set.partial*"))
 
 
+def _group(leader):
+    """Living processes of a process group."""
+    done = subprocess.run(["ps", "-eo", "pgid=,stat="], capture_output=True, text=True)
+    rows = [row.split() for row in done.stdout.splitlines()]
+    return [row for row in rows if row[0] == str(leader) and not row[1].startswith("Z")]
+
+
 def test_killed_at_any_moment_it_starts_again(home):
     """kill -9 leaves nothing that looks whole; the next run equals an undisturbed one."""
     ibug_folder(home / "faces", count=80)
     line = [sys.executable, "-m", "pipeline", "prepare", f"ibug={home / 'faces'}"]
     line += ["--name", "set", "--occlude", "easy,medium"]
     for delay in (0.5, 1.5, 2.5):
-        process = subprocess.Popen(line, cwd=home, start_new_session=True, stderr=subprocess.PIPE)
+        process = subprocess.Popen(line, cwd=home, start_new_session=True)
         time.sleep(delay)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        os.kill(process.pid, signal.SIGKILL)  # the parent alone: its workers must notice
+        process.wait()
         root = home / "datasets" / "set"
         assert not root.exists() or (root / "manifest.json").exists()
+        deadline = time.monotonic() + 10
+        while _group(process.pid) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not _group(process.pid)
     subprocess.run(line, check=True, cwd=home, capture_output=True)
     whole = subprocess.run([*line[:-3], "other", *line[-2:]], cwd=home, capture_output=True)
     assert whole.returncode == 0, whole.stderr
@@ -430,6 +483,238 @@ def test_killed_at_any_moment_it_starts_again(home):
     assert len(contents[0]) == 80 * 2 * 2 + 1
 
 
+def test_what_the_source_says_is_hidden_counts(home):
+    """MERL-RAV's flags: no version is said to show more than it does."""
+    folder = home / "faces" / "frontal" / "trainset"
+    folder.mkdir(parents=True)
+    for number in range(6):
+        points = ibug_points(80, 80, 80)
+        images.write(folder / f"{number}.png", face_picture([points], 160, 160, number))
+        points[: 4 * number] *= -1
+        write_pts(folder / f"{number}.pts", points)
+    data = prepare(
+        f"merl-rav={home / 'faces'}", split="1:0:0", occlude="none,easy,medium,hard", draws=2
+    )
+    rows = list(data.rows())
+
+    for row in rows:
+        face = row["faces"][0]
+        flagged = np.mean([state == 1 for state in face["visibility"]])
+        assert face["hidden_landmarks"] == pytest.approx(flagged, abs=1e-3)
+        combined = face.get("hidden_equivalent", flagged)
+        assert combined >= flagged - 1e-3
+        assert row["level"] == level_of(round(combined, 4))
+    plain = [row["level"] for row in rows if row["name"].endswith(".png")]
+    assert plain == ["none", "easy", "easy", "easy", "easy", "medium"]
+    assert any("easy version" in what for what in data.manifest()["left_out"])
+
+
+def test_subjects_shared_by_two_sources_are_in_one_split(home):
+    """Two wards, or two halves of a collection, that saw the same patients."""
+    for part in range(2):
+        folder = ibug_folder(home / f"part{part}", count=20, start=100 * part)
+        for number in range(20):
+            for suffix in (".jpg", ".pts"):
+                old = folder / f"face{100 * part + number:03d}{suffix}"
+                old.rename(folder / f"{number // 2:03d}a{number % 2:02d}{suffix}")
+    root = Prepare(
+        sources=(f"fgnet={home / 'part0'}", f"fgnet={home / 'part1'}"), name="set", split="1:1:1"
+    ).run()
+    splits = {(row["group"], row["split"]) for row in open_dataset(str(root)).rows()}
+
+    assert len(splits) == 10
+
+
+def test_a_picture_that_is_tested_on_is_never_trained_on(home):
+    """One file in trainset and testset (another face of it): a test picture, told or not."""
+    left, right = ibug_points(60, 80, 60), ibug_points(150, 80, 60)
+    picture = face_picture([left, right], 220, 160)
+    for pose, split, points in (("frontal", "trainset", left), ("lefthalf", "testset", right)):
+        folder = home / "faces" / pose / split
+        folder.mkdir(parents=True)
+        images.write(folder / "image1.png", picture)
+        write_pts(folder / "image1.pts", points)
+    data = prepare(f"merl-rav={home / 'faces'}")
+
+    assert [(row["split"], len(row["faces"])) for row in data.rows()] == [("test", 2)]
+
+
+def test_poses_that_are_not_asked_for_are_left_out_and_counted(home):
+    """The thesis trains on three of MERL-RAV's five poses."""
+    for pose in ("frontal", "lefthalf", "righthalf", "left", "right"):
+        ibug_folder(home / "faces" / pose / "trainset", count=1, start=len(pose) * 10)
+    data = prepare(f"merl-rav={home / 'faces'}", val_share=0)
+    everything = prepare(
+        f"merl-rav={home / 'faces'}", "all", poses="frontal,lefthalf,righthalf,left,right"
+    )
+
+    assert sum(data.manifest()["pictures"].values()) == 3
+    assert sum(data.manifest()["left_out"].values()) == 2
+    assert sum(everything.manifest()["pictures"].values()) == 5
+
+
+def ward(home, count=30):
+    folder = home / "ward"
+    folder.mkdir()
+    lines = ["image,x1,y1,x2,y2,patient"]
+    for number in range(count):
+        points = ibug_points(80, 80, 60)
+        images.write(folder / f"{number}.jpg", face_picture([points], 160, 160, number))
+        lines.append(f"{number}.jpg,50,50,110,110,p{number // 3}")
+    (folder / "list.csv").write_text("\n".join(lines))
+    return folder
+
+
+def test_patients_are_drawn_six_to_one_to_three(home):
+    """NFD's split, by patients, unless another ratio is given."""
+    data = prepare(f"nfd={ward(home)}", classes="face")
+
+    assert data.manifest()["pictures"] == {"train": 18, "val": 3, "test": 9}
+
+
+def test_a_changed_label_of_a_list_is_noticed(home):
+    """The source is one file, the pictures beside it: both belong to it."""
+    folder = ward(home, 6)
+    source = f"nfd={folder / 'list.csv'}"
+    prepare(source, classes="face")
+    prepare(source, classes="face")
+    images.write(folder / "0.jpg", face_picture([], 160, 160, 99))
+
+    with pytest.raises(UserError, match="nfd"):
+        prepare(source, classes="face")
+
+
+def test_faces_that_are_only_boxes_turn_by_quarters(home):
+    """Exactly, or not at all: no copy passes for turned that is not."""
+    folder = ward(home, 6)
+    by_45 = prepare(f"nfd={folder}", "a", classes="face", turn=45, split="1:0:0")
+    by_180 = prepare(f"nfd={folder}", "b", classes="face", turn=180, split="1:0:0")
+    turned = [row for row in by_180.rows() if row["turned"]]
+
+    assert by_45.manifest()["pictures"] == {"train": 6}
+    assert sum(by_45.manifest()["left_out"].values()) == 6
+    assert {row["turned"] for row in turned} <= {-90.0, 90.0, 180.0}
+    assert len(turned) == 6
+    for row in turned:
+        boxes, _ = by_180.labels(row)
+        assert (boxes[0, 2:] - boxes[0, :2]).tolist() == pytest.approx([60, 60], abs=0.02)
+        patch = images.read(by_180.picture(row))
+        x1, y1, x2, y2 = boxes[0].astype(int)
+        upright = images.read(folder / f"{Path(row['from']).name}")[50:110, 50:110]
+        back = np.rot90(patch[y1:y2, x1:x2], round(row["turned"] / 90))
+        assert np.abs(back.astype(int) - upright).mean() < 6
+
+
+def test_invalid_faces_and_parts_of_another_kind_are_not_labelled(home):
+    """WIDER's invalid flag; complete sources keep their small faces in validation."""
+    root = home / "wider"
+    (root / "wider_face_split").mkdir(parents=True)
+    lines = []
+    for number in range(4):
+        name = f"0--Parade/{number}.jpg"
+        (root / "WIDER_val" / "images" / "0--Parade").mkdir(parents=True, exist_ok=True)
+        picture = face_picture([ibug_points(100, 100, 40)], 300, 300, number)
+        images.write(root / "WIDER_val" / "images" / name, picture)
+        lines += [name, "2", "80 80 40 40 0 0 0 0 0 0 ", "10 10 20 20 0 0 0 1 0 0 "]
+    (root / "wider_face_split" / "wider_face_val_bbx_gt.txt").write_text("\n".join(lines))
+    data = prepare(f"wider={root}", classes="face")
+
+    assert data.manifest()["pictures"] == {"val": 4}
+    assert all(len(data.labels(row)[1]) == 1 for row in data.rows())
+    assert [len(row["faces"]) for row in data.rows()] == [2] * 4
+
+
+def test_a_dataset_of_ours_is_read_again_as_it_is(faces):
+    """Parts that are only boxes come through, once; mirrored, left becomes right."""
+    first = prepare(f"ibug={faces}", "first", split="1:0:0")
+    again = prepare(f"yolo={first.yaml}", "again", split="1:0:0", mirror=True)
+    original, copy = (
+        next(row for row in again.rows() if row["mirrored"] == mirrored)
+        for mirrored in (False, True)
+    )
+    boxes, classes = again.labels(original)
+    mirrored, others = again.labels(copy)
+    right = boxes[classes == PARTS.index("right face")][0]
+    left = mirrored[others == PARTS.index("left face")][0]
+
+    assert sorted(classes.tolist()) == [0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    np.testing.assert_allclose(left, [160 - right[2], right[1], 160 - right[0], right[3]], atol=0.1)
+
+
+def test_faces_that_get_no_box_are_counted(home):
+    """All landmarks hidden by the head itself: the face is there, and has no label."""
+    folder = ibug_folder(home / "f" / "frontal" / "trainset", count=3)
+    write_pts(folder / "face000.pts", np.full((68, 2), np.nan))
+    data = prepare(f"merl-rav={home / 'f'}", val_share=0)
+
+    assert data.manifest()["changed"] == {
+        "faces without a box: too few of their landmarks have a place": 1
+    }
+
+
+def test_training_never_sees_the_test_set(faces, home):
+    """A source that is all test: data.yaml names no training pictures, and says nothing false."""
+    faces.rename(home / "testset")
+    data = prepare(f"ibug={home / 'testset'}")
+    content = yaml.safe_load(data.yaml.read_text())
+
+    assert data.manifest()["pictures"] == {"test": 6}
+    assert content["train"] == "images/train"
+    assert not (data.root / "images" / "train").exists()
+    assert content["val"] == content["test"] == "images/test"
+
+
+def test_odd_names_and_places_of_the_file_system(home):
+    """Latin-1 bytes, very long names in three-byte letters, a link that leads back."""
+    folder = ibug_folder(home / ("長" * 60), count=3)
+    for suffix in (".jpg", ".pts"):
+        latin = os.fsdecode(b"caf\xe9" + suffix.encode())  # no UTF-8
+        (folder / f"face000{suffix}").rename(folder / latin)
+        (folder / f"face001{suffix}").rename(folder / f"{'顔' * 80}{suffix}")
+    (folder / "up").symlink_to(home)
+    data = prepare(f"ibug={folder}", occlude="easy", turn=90, split="1:0:0")
+
+    assert data.manifest()["pictures"] == {"train": 6}
+    assert all(data.picture(row).is_file() for row in data.rows())
+
+
+def test_a_source_around_its_own_dataset(faces, home, monkeypatch):
+    """Called in the folder of the pictures: the dataset inside does not become its own source."""
+    monkeypatch.setenv("UNCOVER_HOME", str(faces))
+    data = prepare(f"hand-over-face={faces}")
+    prepare(f"hand-over-face={faces}")
+
+    assert data.manifest()["pictures"] == {"unlabelled": 6}
+
+
+def test_a_linked_dataset_folder_is_replaced_where_it_lies(faces, home):
+    """The link stays a link."""
+    prepare(f"ibug={faces}", "real")
+    (home / "elsewhere").mkdir()
+    (home / "datasets" / "real").rename(home / "elsewhere" / "real")
+    (home / "datasets" / "real").symlink_to(home / "elsewhere" / "real")
+    for seed in (1, 2):
+        data = prepare(f"ibug={faces}", "real", seed=seed, overwrite=True)
+        assert (home / "datasets" / "real").is_symlink()
+        assert data.manifest()["settings"]["seed"] == seed
+
+
+def test_ten_thousand_faces_in_one_picture(home):
+    """Comparing each with each takes seconds, not the machine's memory."""
+    folder = home / "crowd"
+    folder.mkdir()
+    images.write(folder / "a.jpg", face_picture([], 2000, 2000))
+    rows = [
+        f"a.jpg,{20 * (n % 99)},{20 * (n // 99)},{20 * (n % 99) + 12},{20 * (n // 99) + 12},p"
+        for n in range(9800)
+    ]
+    (folder / "l.csv").write_text("image,x1,y1,x2,y2,patient\n" + "\n".join(rows + rows[:200]))
+    data = prepare(f"nfd={folder}", classes="face", split="1:0:0")
+
+    assert len(data.labels(next(data.rows()))[1]) == 9800
+
+
+@pytest.mark.slow
 def test_real_faces_are_prepared_in_seconds(shared_data, home):
     """2,566 faces, pictures linked, in under 15 seconds, and nothing left out."""
     start = time.monotonic()

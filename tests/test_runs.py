@@ -103,10 +103,12 @@ def test_a_file_is_replaced_in_one_step(tmp_path, monkeypatch):
     runs.write_json(tmp_path / "a.json", {"a": "ä"})
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"a": "ä"}
 
-    with pytest.raises(UnicodeEncodeError):
-        runs.write_text(tmp_path / "a.json", "\ud800")
+    monkeypatch.setattr(type(tmp_path), "replace", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        runs.write_text(tmp_path / "a.json", "{}")
 
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    assert "ä" in (tmp_path / "a.json").read_text(encoding="utf-8")
 
 
 def test_differences_name_what_changed():

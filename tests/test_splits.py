@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import UserError
-from pipeline.splits import Member, by_ratio, own, parse_ratio, shared_groups
+from pipeline.splits import Member, by_ratio, drawn, own, parse_ratio, shared_groups
 
 groups = st.lists(st.integers(0, 12), min_size=1, max_size=80)
 
@@ -63,8 +63,30 @@ def test_an_existing_validation_split_is_not_enlarged():
     assert own(people, 0.5, 0) == {"a": "train", "b": "val"}
 
 
-@pytest.mark.parametrize("text", ["8:1", "a:b:c", "0:0:0", "-1:1:1", "", "1:1:1:1"])
+@pytest.mark.parametrize(
+    "text", ["8:1", "a:b:c", "0:0:0", "-1:1:1", "", "1:1:1:1", "nan:1:1", "inf:1:1"]
+)
 def test_a_ratio_that_is_none_is_refused(text):
     """With what was expected."""
     with pytest.raises(UserError, match="8:1:1"):
         parse_ratio(text)
+
+
+def test_large_groups_go_where_most_is_lacking():
+    """A subject with a third of all pictures is trained on, not tested on."""
+    sizes = {"a": 100, "b": 90, "c": 80} | {f"s{n}": 1 for n in range(30)}
+    people = [Member(f"{g}{n}", g, None) for g, count in sizes.items() for n in range(count)]
+    filled = Counter(by_ratio(people, parse_ratio("8:1:1"), 0).values())
+
+    assert filled == {"train": 270, "val": 15, "test": 15}
+
+
+def test_a_copy_that_is_tested_on_elsewhere_stays_a_test_picture():
+    """With its whole group; the other groups are drawn by ratio as if nothing had happened."""
+    people = [Member("copy", "g1", "test"), Member("twin", "g1", None)]
+    people += members(range(2, 42))
+    chosen = drawn(people, (0.5, 0.25, 0.25), 0, overrule=False)
+
+    assert (chosen["copy"], chosen["twin"]) == ("test", "test")
+    assert Counter(chosen.values()) == {"train": 20, "val": 10, "test": 12}
+    assert Counter(drawn(people, (1, 0, 0), 0, overrule=True).values()) == {"train": 42}

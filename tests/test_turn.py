@@ -1,3 +1,5 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from synthetic import face_picture, ibug_points
 from pipeline import boxes as box
 from pipeline.annotations import Face, PartBox
 from pipeline.parts import IBUG68, PARTS
-from pipeline.turn import Scene, angles, mirror, turn
+from pipeline.turn import Scene, draw_angle, mirror, turn
 
 
 def scene(*points, width=200, height=160, **more):
@@ -97,18 +99,53 @@ def test_a_box_alone_turns_only_by_right_angles():
     assert turn(before, 180).faces[0].box.tolist() == [[80, 70, 120, 130]]
     with pytest.raises(ValueError, match="90"):
         turn(before, 30)
-    assert list(angles(180, any_angle=False)) == [-180, -90, 0, 90, 180]
-    assert list(angles(2, any_angle=True)) == [-2, -1, 0, 1, 2]
+
+
+def test_angles_are_drawn_where_they_are_exact():
+    """Any angle with landmarks; quarters alone without, each as often; none below a quarter."""
+    rng = np.random.default_rng(0)
+    free = [draw_angle(rng, 30, any_angle=True) for _ in range(200)]
+    quarters = Counter(draw_angle(rng, 180, any_angle=False) for _ in range(600))
+
+    assert max(map(abs, free)) <= 30
+    assert len(set(free)) == 200
+    assert set(quarters) == {-90.0, 90.0, 180.0}
+    assert max(quarters.values()) < 250
+    assert draw_angle(rng, 45, any_angle=False) is None
 
 
 def test_no_black_wedge_tells_the_angle():
-    """The corners that a turn leaves empty are as bright as the picture, and not sharper."""
-    picture = np.full((160, 160, 3), 150, np.uint8)
+    """The corners that a turn leaves empty are as bright as the picture, and soft: no second face.
+
+    On stripes, a plain reflection would show stripes in the corners; these have hardly any.
+    """
+    stripes = np.where(np.arange(160) // 4 % 2, 230, 70).astype(np.uint8)
+    picture = np.repeat(np.tile(stripes, (160, 1))[..., None], 3, axis=2)
     points = ibug_points(80, 80, 60)
     turned = turn(Scene(picture, (Face(points=points, scheme=IBUG68.name),)), 45).picture
+    corner, middle = turned[:16, :16].astype(float), turned[60:100, 60:100].astype(float)
 
-    assert turned[0, 0].tolist() == [150, 150, 150]
-    assert turned[-1, 0].tolist() == [150, 150, 150]
+    assert abs(corner.mean() - picture.mean()) < 20
+    assert corner.std() < 0.5 * middle.std()
+
+
+def test_a_shrunk_picture_does_not_alias():
+    """Stripes too fine for the smaller picture become grey, not other stripes."""
+    stripes = np.where(np.arange(900) % 2, 255, 0).astype(np.uint8)
+    picture = np.repeat(np.tile(stripes, (300, 1))[..., None], 3, axis=2)
+    wide = np.array([[20, 150], [880, 150], [450, 160]], np.float32)
+    points = np.tile(wide, (23, 1))[:68]
+    turned = turn(Scene(picture, (Face(points=points, scheme="ibug68"),)), 90).picture
+
+    assert turned[140:160, 440:460].std() < 20
+
+
+def test_a_face_without_any_place_turns_with_the_rest():
+    """Nothing of it must stay in sight, and nothing breaks."""
+    nowhere = Face(points=np.full((68, 2), np.nan, np.float32), scheme="ibug68")
+    before = Scene(np.zeros((80, 120, 3), np.uint8), (nowhere,))
+
+    assert turn(before, 33).picture.shape == (80, 120, 3)
 
 
 def test_nothing_to_keep_in_sight_turns_about_the_middle():

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.annotations import names, pts, text
+from pipeline.annotations import names, pts
 from pipeline.annotations.types import Annotation, Face, Report, Source
 from pipeline.parts import FGNET68
 
@@ -20,16 +20,11 @@ _NAME = re.compile(r"(\d{1,6})a(\d{1,3})[a-z]?", re.IGNORECASE)
 
 def read(source: Source, report: Report) -> Iterator[Annotation]:
     """One annotation a ``.pts`` file."""
-    for path in text.files(source, ".pts", report):
+    for path, points in pts.files(source, report, FGNET68.count):
         name = _NAME.fullmatch(path.stem)
         if name is None:
             what = "the name says no subject and age"
             report.skip(path, None, what, "expected one like 007a01.pts")
-            continue
-        try:
-            points = pts.read_points(path, FGNET68.count)
-        except text.Malformed as bad:
-            report.skip(path, bad.line, bad.what, bad.detail)
             continue
         face = Face(
             points=points.astype(np.float32),

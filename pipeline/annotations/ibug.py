@@ -17,12 +17,7 @@ from pipeline.parts import IBUG68
 
 def read(source: Source, report: Report) -> Iterator[Annotation]:
     """One annotation a ``.pts`` file."""
-    for path in text.files(source, ".pts", report):
-        try:
-            points = pts.read_points(path, IBUG68.count)
-        except text.Malformed as bad:
-            report.skip(path, bad.line, bad.what, bad.detail)
-            continue
+    for path, points in pts.files(source, report, IBUG68.count):
         photograph = path.stem.rsplit("_", 1)[0]
         yield Annotation(
             picture=pts.picture_beside(path, source.pictures),

@@ -23,7 +23,7 @@ _NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f
     13: "u8",
 }
 _NUMERIC_CLASSES = range(6, 16)  # double to uint64; below are cells, structures, text, sparse
-_LARGEST = 1 << 26  # bytes after inflating; a face has a thousand
+_LARGEST = 1 << 20  # bytes after inflating; a face has a thousand
 
 _WHAT = "not a readable .mat file"
 
@@ -90,6 +90,4 @@ def _array(matrix: bytes, order: str) -> dict[str, NDArray[np.float64]]:
             raise Malformed(None, _WHAT, f"array {name[:40]!r} has the dimensions {shape[:8]}")
         return {name: numbers.astype(np.float64).reshape(shape, order="F")}
     except (ValueError, KeyError, IndexError) as error:
-        if isinstance(error, Malformed):
-            raise
         raise Malformed(None, _WHAT, f"array {name[:40]!r}: {error}") from error

@@ -3,8 +3,8 @@
 ``LABELS/POSE/trainset|testset/imageNNNNN[_FACE].pts``. A point with both numbers negative
 is hidden by something else and lies at their absolute values; exactly ``-1 -1`` is hidden
 by the head itself and has no place. The pictures come from AFLW: beside the points, or in
-the folder given for them. The thesis trains on the poses frontal, lefthalf and righthalf
-(:data:`TRAINED_POSES`); the pose is an attribute of the face, so that others can choose.
+the folder given for them. The thesis trains on the poses frontal, lefthalf and righthalf;
+the pose is an attribute of the face, so that others can choose.
 """
 
 import re
@@ -18,17 +18,11 @@ from pipeline.annotations.types import EXTERNAL, SELF, VISIBLE, Annotation, Face
 from pipeline.parts import IBUG68
 
 POSES = ("frontal", "lefthalf", "righthalf", "left", "right")
-TRAINED_POSES = POSES[:3]
 
 
 def read(source: Source, report: Report) -> Iterator[Annotation]:
     """One annotation a ``.pts`` file; faces of one AFLW picture name the same picture."""
-    for path in text.files(source, ".pts", report):
-        try:
-            raw = pts.read_points(path, IBUG68.count)
-        except text.Malformed as bad:
-            report.skip(path, bad.line, bad.what, bad.detail)
-            continue
+    for path, raw in pts.files(source, report, IBUG68.count):
         unplaced = (raw == -1).all(axis=1)
         hidden = (raw < 0).all(axis=1) & ~unplaced
         points = np.where(hidden[:, None], -raw, raw).astype(np.float32)

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.annotations.types import Face, PartBox, Report, Source
 from pipeline.boxes import Boxes
 from pipeline.images import SUFFIXES
-from pipeline.parts import WHOLE_FACE, part_number
+from pipeline.parts import WHOLE_FACE, part_number, plain_name
 
 # What public data sets call a whole face. "head" is not among them: it is the larger box.
 FACE_NAMES = frozenset(
@@ -33,7 +33,7 @@ def part_of(source: Source, name: str) -> int | None:
     part = part_number(name)
     if part is not None:
         return part
-    return WHOLE_FACE if _plain(name) in _faces(source.face_names or FACE_NAMES) else None
+    return WHOLE_FACE if plain_name(name) in _faces(source.face_names or FACE_NAMES) else None
 
 
 def unknown(name: str) -> str:
@@ -104,8 +104,4 @@ _SUFFIXES = tuple(
 
 @lru_cache
 def _faces(face_names: frozenset[str]) -> frozenset[str]:
-    return frozenset(_plain(name) for name in face_names)
-
-
-def _plain(name: str) -> str:
-    return " ".join(name.lower().replace("_", " ").replace("-", " ").split())
+    return frozenset(plain_name(name) for name in face_names)

@@ -4,12 +4,14 @@ A file is one face: ``version: 1``, ``n_points: 68``, then a line of two numbers
 between braces. In the wild the header and the braces are sometimes missing.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.annotations import names, text
+from pipeline.annotations.types import Report, Source
 
 
 def read_points(path: Path, count: int) -> NDArray[np.float64]:
@@ -50,3 +52,12 @@ def picture_beside(path: Path, pictures: Path | None) -> Path:
     """
     folder = path.parent if pictures is None else pictures
     return names.picture_of_stem(path.stem, folder) or folder / (path.stem + ".jpg")
+
+
+def files(source: Source, report: Report, count: int) -> Iterator[tuple[Path, NDArray[np.float64]]]:
+    """Every readable ``.pts`` file of a source and its points; the others are reported."""
+    for path in text.files(source, ".pts", report):
+        try:
+            yield path, read_points(path, count)
+        except text.Malformed as bad:
+            report.skip(path, bad.line, bad.what, bad.detail)

@@ -13,7 +13,7 @@ from pipeline.errors import UserError
 LARGEST = 1e9  # no picture is wider; beyond it a number is a slip, and float32 has an end
 
 
-class Malformed(ValueError):
+class Malformed(Exception):
     """A file that is not as its format says: the line, what was expected, what was found."""
 
     def __init__(self, line: int | None, what: str, detail: str = "") -> None:

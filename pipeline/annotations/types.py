@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from pipeline import boxes as box
 from pipeline.boxes import Boxes
-from pipeline.errors import UserError
 from pipeline.parts import SCHEMES, Points
 
 # What is known of a landmark. SELF: the head itself hides it, it has no place (NaN).
@@ -81,9 +80,11 @@ class Annotation:
     labelled: bool = True  # False: bare frames
 
     def joined(self, other: "Annotation") -> "Annotation":
-        """Both annotations of one picture as one."""
+        """Both annotations of one picture as one; if one is for testing, nobody trains on it."""
+        strictness = {"test": 0, "val": 1, "train": 2, None: 3}
         return replace(
             self,
+            split=min(self.split, other.split, key=lambda name: strictness[name]),
             faces=self.faces + other.faces,
             parts=self.parts + other.parts,
             complete=self.complete and other.complete,
@@ -156,34 +157,18 @@ class Source:
         """
         plain = name.strip().replace("\\", "/")
         roots = (self.pictures,) if self.pictures is not None else folders
-        paths = [(root, Path(os.path.normpath(root / plain))) for root in roots if plain]
-        inside = [path for root, path in paths if self._holds(root, path)]
+        inside = []
+        for root in roots if plain else ():
+            path = Path(os.path.normpath(root / plain))
+            allowed = [folder for folder in (root, self.pictures, self.root) if folder is not None]
+            # os.path, for Path.resolve would follow the links that data sets are full of
+            if any(path.is_relative_to(os.path.normpath(folder)) for folder in allowed):
+                inside.append(path)
         # os.path, for Path.is_file raises where a name is too long to be one
         there = (path for path in inside if os.path.isfile(path))  # noqa: PTH113
         return next(there, inside[0] if inside else None)
-
-    def _holds(self, folder: Path, path: Path) -> bool:
-        """Whether a path stays in its folder, or at least in the source."""
-        return _within(path, (folder, self.pictures, self.root))
 
     @property
     def root(self) -> Path:
         """The folder of the source, also where the source is a single file."""
         return self.path if self.path.is_dir() else self.path.parent
-
-
-def _within(path: Path, roots: Iterable[Path | None]) -> bool:
-    """Whether a path stays inside one of the folders once every ``..`` is followed."""
-    whole = Path(_normal(path))
-    return any(root is not None and whole.is_relative_to(_normal(root)) for root in roots)
-
-
-def _normal(path: Path) -> str:
-    """Absolute, without ``..``; symbolic links are left alone (linked data sets are common)."""
-    return os.path.abspath(path)  # noqa: PTH100 - Path.resolve would follow the links
-
-
-def expect_folder(source: Source) -> None:
-    """Raise unless the source is a folder that can be listed."""
-    if not source.path.is_dir():
-        raise UserError(f"{source.format}={source.path}: expected a folder; there is none")

@@ -60,8 +60,6 @@ def parse(path: Path) -> Element:
             error.lineno, "not well-formed XML", expat.ErrorString(error.code)
         ) from error
     except (ValueError, LookupError) as error:  # an encoding that does not exist
-        if isinstance(error, text.Malformed):
-            raise
         raise text.Malformed(None, "not well-formed XML", str(error)) from error
     except OSError as error:
         raise text.Malformed(None, "file cannot be read", error.strerror or str(error)) from error

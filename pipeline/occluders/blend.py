@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.images import Picture
+from pipeline.images import Picture, warp
 from pipeline.occluders.canvas import Canvas, Plane
 from pipeline.occluders.scene import Scene
 
@@ -20,9 +20,8 @@ def blend(
     if rows.stop <= rows.start or cols.stop <= cols.start:
         return
     size = (cols.stop - cols.start, rows.stop - rows.start)
-    shrink = min(canvas.frame.unit / canvas.scale, 1.0)
     rgb, alpha, dim, sure = (
-        _warp(plane[used], matrix, shrink, size, scene.blur)
+        _laid(plane[used], matrix, size, scene.blur)
         for plane in (canvas.rgb, canvas.alpha, canvas.dim, canvas.cover)
     )
     colour = alpha[..., None] * scene.black + rgb * (scene.white - scene.black)
@@ -34,7 +33,7 @@ def blend(
     ground *= ((1 - alpha) * (1 - 0.8 * dim))[..., None]
     ground += 255 * colour
     if canvas.glow.any():
-        glow = _warp(canvas.glow[used], matrix, shrink, size, scene.blur)
+        glow = _laid(canvas.glow[used], matrix, size, scene.blur)
         if scene.grey:
             glow = np.repeat((glow @ _LUMA)[..., None], 3, axis=2)
         ground = 255 - (255 - ground) * (1 - np.clip(glow, 0, 1))
@@ -70,23 +69,9 @@ def _place(
     return matrix, slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
 
 
-def _warp(
-    plane: Plane,
-    matrix: NDArray[np.float64],
-    shrink: float,
-    size: tuple[int, int],
-    blur: float,
-) -> Plane:
-    """The plane as it lies in the picture; shrunk by areas first, so that nothing aliases."""
-    if shrink <= 0.8:
-        before = np.array(plane.shape[1::-1])
-        after = np.maximum(np.rint(before * shrink), 1).astype(int)
-        small = cv2.resize(plane, tuple(after.tolist()), interpolation=cv2.INTER_AREA)
-        plane = np.asarray(small, np.float32)
-        grow = before / after  # of a pixel; its centre moves from x to (x + .5) * grow - .5
-        offset = matrix[:, :2] @ (0.5 * grow - 0.5) + matrix[:, 2]
-        matrix = np.concatenate([matrix[:, :2] * grow, offset[:, None]], axis=1)
-    laid = cv2.warpAffine(plane, matrix, size, flags=cv2.INTER_LINEAR)
+def _laid(plane: Plane, matrix: NDArray[np.float64], size: tuple[int, int], blur: float) -> Plane:
+    """The plane as it lies in the picture, as sharp as the picture is."""
+    laid = warp(plane, matrix, size)
     return np.asarray(cv2.GaussianBlur(laid, (0, 0), blur) if blur > 0.5 else laid, np.float32)
 
 

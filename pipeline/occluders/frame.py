@@ -69,6 +69,8 @@ def frame_of(points: Points, scheme: Scheme) -> Frame | None:
     axes = face_axes(points, scheme)
     turned = points.astype(np.float64) @ axes.T  # (P, 2) upright, still in pixels
     known = _parts(turned, scheme)
+    if not known:
+        return None
     extent = np.ptp(turned[placed], axis=0)
     unit, start = _fit(known, float(extent.max()))
     if unit <= 0:
