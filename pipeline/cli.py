@@ -4,18 +4,23 @@ A command's module is imported when it is called, and heavy libraries only when 
 so that every ``--help`` answers at once.
 """
 
+import contextlib
 import difflib
 import importlib
+import io
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from pipeline.errors import UserError
 
 COMMANDS = {  # command -> where its settings are, what it does
     "demo": ("pipeline.demo:Demo", "see what Uncover does, with what is shipped"),
     "prepare": ("pipeline.prepare:Prepare", "public annotation formats -> a dataset to train on"),
+    "bench": ("pipeline.bench:Bench", "measure heatmaps against pytorch-grad-cam, side by side"),
+    "extract": ("pipeline.extract:Extract", "pictures through stage 1 -> heatmaps"),
 }
 
 USAGE = """usage: uncover COMMAND [OPTIONS]
@@ -43,9 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         code, words = 2, str(error)
         if debug:
             raise
-    except BrokenPipeError as error:  # the reader of our output (head, less) has gone
+    except BrokenPipeError:  # the reader of our output (head, less) has gone: nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code, words = 1, str(error)
+        return 1
     except OSError as error:  # a disk, a permission, a name: the user's to mend
         code, words = 2, str(error)
         if debug:
@@ -70,16 +75,32 @@ def _run(arguments: list[str]) -> int:
         near = difflib.get_close_matches(command, COMMANDS, 1)
         hint = f"did you mean {near[0]!r}?" if near else "'uncover --help' lists them"
         raise UserError(f"there is no command {command!r}; {hint}")
+    module, _, name = COMMANDS[command][0].partition(":")
+    _settings(getattr(importlib.import_module(module), name), command, rest).run()
+    return 0
+
+
+def _settings(kind: type[Any], command: str, arguments: list[str]) -> Any:  # noqa: ANN401 - any command's
+    """The settings that a command line gives; what is wrong with it in a line or two."""
     import tyro
 
-    module, _, name = COMMANDS[command][0].partition(":")
-    settings = tyro.cli(
-        getattr(importlib.import_module(module), name),
-        prog=f"uncover {command}",
-        args=rest,
-    )
-    settings.run()
-    return 0
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(kind, prog=f"uncover {command}", args=arguments)
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise UserError(_plain(said.getvalue(), command)) from stop
+
+
+def _plain(framed: str, command: str) -> str:
+    """A message of the parser without its frame: what is wrong, not all that could be right."""
+    rows = [row.strip("│╭╮╰╯─ \n") for row in framed.splitlines()]
+    rows = [row for row in rows if row]
+    told = [row for row in rows if not row.startswith(("For full", "uncover", "Argument helptext"))]
+    words = " ".join(told[1:] or told)  # the first is the frame's title
+    return f"{words[:300]}\n'uncover {command} --help' explains"
 
 
 def _usage() -> str:

@@ -114,6 +114,7 @@ def write_yaml(
     final: Path,
     names: Sequence[str],
     splits: Sequence[str],
+    *,
     turned: bool,
     channels: int = 3,
 ) -> None:

@@ -32,7 +32,11 @@ class Prepare:
     Example: uncover prepare ibug=300w wflw=WFLW --name faces --occlude none,easy,medium,hard
     """
 
-    sources: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FORMAT=PATH")]
+    sources: Annotated[
+        tuple[str, ...],
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="FORMAT=PATH", help_behavior_hint="(one or more)"),
+    ]
     """What to read; several sources become one dataset."""
 
     name: str

@@ -34,7 +34,7 @@ class Gathered:
 
 def parse(texts: Sequence[str], face_names: Iterable[str]) -> dict[str, Source]:
     """``FORMAT=PATH`` or ``FORMAT=LABELS,PICTURES`` -> sources by their tag, in the order given."""
-    formats = "\n".join(f"  {key}=PATH  {known.layout}" for key, known in FORMATS.items())
+    formats = ", ".join(FORMATS)
     if not texts:
         raise UserError(f"give at least one FORMAT=PATH; the formats are\n{formats}")
     names = frozenset(face_names)
@@ -42,7 +42,8 @@ def parse(texts: Sequence[str], face_names: Iterable[str]) -> dict[str, Source]:
     for given in texts:
         name, _, where = given.partition("=")
         if not where or name not in FORMATS:
-            raise UserError(f"{given!r} is not FORMAT=PATH; the formats are\n{formats}")
+            layout = f"; {name} wants {FORMATS[name].layout}" if name in FORMATS else ""
+            raise UserError(f"{given!r} is not FORMAT=PATH{layout}; the formats are\n{formats}")
         path, pictures = Path(where).expanduser(), None
         if not path.exists() and "," in where:
             first, _, second = where.rpartition(",")

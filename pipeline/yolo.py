@@ -4,11 +4,26 @@ Importing it silences Ultralytics: no telemetry, no integrations that call home.
 settings file in the user's home is not touched; only this process is.
 """
 
+import hashlib
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import torch
 import ultralytics.utils
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from ultralytics.nn.modules.conv import Conv
+from ultralytics.nn.tasks import DetectionModel, torch_safe_load
 from ultralytics.utils import SETTINGS
 from ultralytics.utils.events import events
+from ultralytics.utils.nms import non_max_suppression
+
+from pipeline import cam
+from pipeline.boxes import Boxes
+from pipeline.errors import UserError
 
 # Integrations that would send a training's curves or a model to somebody's server.
 _CALL_HOME = ("sync", "clearml", "comet", "dvc", "hub", "mlflow", "neptune", "wandb")
@@ -27,6 +42,138 @@ def _silence() -> None:
 _silence()
 
 
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Boxes in one picture of a batch, in pixels of the batch, best first."""
+
+    boxes: Boxes  # (N, 4)
+    scores: NDArray[np.float32]  # (N,)
+    classes: NDArray[np.int64]  # (N,)
+
+
+class Network:
+    """A YOLO on a device, taken apart where heatmaps need it: trunk, levels, boxes."""
+
+    def __init__(self, model: DetectionModel, device: str | torch.device = "cpu") -> None:
+        self.model = model.fuse(verbose=False).eval().to(device)
+        self.head = self.model.model[-1]
+        for parameter in self.model.parameters():
+            parameter.requires_grad_(requires_grad=False)
+        self.branches = [_branch(sequence) for sequence in self.head.cv3]
+
+    @property
+    def names(self) -> list[str]:
+        """Class names in the order of their ids."""
+        return [self.model.names[number] for number in sorted(self.model.names)]
+
+    @property
+    def channels(self) -> int:
+        """How many channels a picture must have."""
+        return int(self.model.yaml.get("channels", self.model.yaml.get("ch", 3)))
+
+    @property
+    def strides(self) -> list[int]:
+        """Pixels a cell, finest level first."""
+        return [int(stride) for stride in self.head.stride]
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        where: torch.device = next(self.model.parameters()).device
+        return where
+
+    def trunk(self, batch: Tensor) -> list[Tensor]:
+        """Pictures (B, C, H, W) in 0 to 1 -> the head's inputs, finest first."""
+        value, outputs = batch, dict[int, Tensor]()
+        for module in self.model.model[:-1]:
+            sources = [module.f] if isinstance(module.f, int) else module.f
+            inputs = [value if number == -1 else outputs[number] for number in sources]
+            value = module(inputs[0] if isinstance(module.f, int) else inputs)
+            if module.i in self.model.save:
+                outputs[module.i] = value
+        return [outputs[number] for number in self.head.f]
+
+    @torch.no_grad()
+    def look(self, batch: Tensor, numbers: Sequence[int] = (0, 1, 2)) -> list[cam.Level]:
+        """One forward pass: everything that boxes and heatmaps of these levels are made of."""
+        features = self.trunk(batch)
+        chosen = [features[number] for number in numbers]
+        return cam.look(chosen, [self.branches[number] for number in numbers])
+
+    @torch.no_grad()
+    def boxes(
+        self, levels: Sequence[cam.Level], conf: float, iou: float, most: int = 300
+    ) -> list[Found]:
+        """The boxes of every picture, each class freed of its own duplicates."""
+        features = [level.features for level in levels]
+        count = len(features[0])
+        shapes = [
+            branch(each).flatten(2) for branch, each in zip(self.head.cv2, features, strict=True)
+        ]
+        scores = torch.cat([level.logits.flatten(2) for level in levels], dim=2)
+        # Ultralytics keeps the grid of the last picture size; its own method decodes.
+        decoded = self.head._inference(  # noqa: SLF001
+            {"boxes": torch.cat(shapes, dim=2), "scores": scores, "feats": features}
+        )
+        kept = non_max_suppression(decoded, conf, iou, max_det=most, max_time_img=10.0)
+        assert len(kept) == count
+        return [_found(rows.float().cpu().numpy()) for rows in kept]
+
+
+def build(size: str, names: Sequence[str], channels: int = 3) -> DetectionModel:
+    """A YOLOv5 of size n, s, m, l or x that has learned nothing yet."""
+    model = DetectionModel(f"yolov5{size}.yaml", ch=channels, nc=len(names), verbose=False)
+    model.names = dict(enumerate(names))
+    return model
+
+
+def load(path: Path, device: str | torch.device = "cpu") -> Network:
+    """The network in a checkpoint; only tensors and known classes are read from it."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such weights")
+    try:
+        checkpoint, _ = torch_safe_load(str(path), safe_only=True)
+        model = checkpoint.get("ema") or checkpoint["model"]
+    except (TypeError, KeyError, AttributeError, ModuleNotFoundError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"{path}: not weights that can be trusted and read: {reason}") from error
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise UserError(f"{path}: damaged, or no weights: {error}") from error
+    if not isinstance(model, DetectionModel):
+        raise UserError(f"{path}: weights of a {type(model).__name__}, expected a detector")
+    return Network(model.float(), device)
+
+
+def sha256(path: Path) -> str:
+    """The fingerprint of a file of weights."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def sample_photographs() -> list[Path]:
     """The photographs that Ultralytics ships inside its package."""
     return sorted(ultralytics.utils.ASSETS.glob("*.jpg"))
+
+
+def _found(rows: NDArray[np.float32]) -> Found:
+    return Found(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64))
+
+
+def _branch(sequence: nn.Sequential) -> cam.Branch:
+    """A level's class branch; its first convolution apart where it is an ordinary one.
+
+    YOLOv5's is. Later heads begin with a depthwise convolution, for which bringing the
+    gradient through by hand gains nothing: there the whole branch is the tail.
+    """
+    first = sequence[0]
+    if isinstance(first, Conv) and first.conv.groups == 1 and first.conv.stride == (1, 1):
+        stem = cam.Stem(first.conv.weight, first.conv.bias)
+        tail = nn.Sequential(first.act, *sequence[1:])
+        return cam.Branch(tail, _radius(tail), stem)
+    return cam.Branch(sequence, _radius(sequence))
+
+
+def _radius(module: nn.Module) -> int:
+    """How far the outputs of convolutions in a row see."""
+    kernels = [each.kernel_size[0] for each in module.modules() if isinstance(each, nn.Conv2d)]
+    return sum(kernel // 2 for kernel in kernels)

@@ -87,7 +87,7 @@ def test_exactly_one_package_owns_cv2():
     assert owners == {"opencv-python"}
 
 
-COMMANDS = [[], ["demo"], ["prepare"]]
+COMMANDS = [[], ["demo"], ["prepare"], ["extract"], ["bench"]]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda words: " ".join(words) or "uncover")

@@ -1,0 +1,296 @@
+"""``uncover bench``: ours beside the peer's, in one run, on the same weights and pictures."""
+
+import copy
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from pipeline import runs
+from pipeline.errors import UserError
+from pipeline.runs import Json
+
+if TYPE_CHECKING:  # these bring torch, which --help need not wait for
+    from torch import Tensor
+
+    from pipeline.cam import Level, Method, Targets
+    from pipeline.cam_reference import Logits
+    from pipeline.yolo import Network
+
+METHODS = "hirescam,gradcam++,gradcam,xgradcam,layercam,eigencam"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Measure heatmaps against pytorch-grad-cam, on the photographs that Ultralytics ships.
+
+    cam: ten class maps of one picture, the forward pass included, at the coarsest level (p5)
+    and at all three (all). The peer runs one forward and backward pass a class, as its users
+    do, on the network as it is loaded: its parameters ask for gradients, too. Rows ending in
+    /frozen give it a network whose parameters ask for none (nobody's default, but kinder);
+    rows ending in /batch its batch trick, one pass over ten copies of the picture.
+    Rows ending in /overhead set the maps alone (ours) against the forward pass of all
+    levels that detection has paid anyway (peer). max_abs_diff is a share of the map's
+    peak; Eigen-CAM has none, for its maps have no sign of their own.
+    """
+
+    what: Annotated[Literal["cam"], tyro.conf.Positional] = "cam"
+    """What to measure."""
+
+    weights: str = ""
+    """A ten-class checkpoint; without one, an untrained YOLOv5 of --size."""
+
+    size: Literal["n", "s", "m", "l", "x"] = "m"
+    """Of the untrained YOLOv5; m is the thesis's."""
+
+    methods: str = METHODS
+    """Which, separated by commas."""
+
+    imgsz: int = 640
+    """Side of the letterboxed picture."""
+
+    anchors: int = 12
+    """Targets of each class."""
+
+    repeat: int = 5
+    """Measurements of ours, of which the median counts."""
+
+    peer_repeat: int = 1
+    """Measurements of the peer, which take some ten seconds each."""
+
+    device: str = ""
+    """cpu, cuda, or both where there is CUDA (the default)."""
+
+    json: str = ""
+    """Also write the rows to this file."""
+
+    def run(self) -> list[Json]:
+        """Print the table, row by row; the rows."""
+        import torch
+
+        devices = [self.device] if self.device else ["cpu"]
+        if not self.device and torch.cuda.is_available():
+            devices.append("cuda")
+        rows: list[Json] = []
+        print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
+        print(
+            f"{'':<30}{'device':>7}{'ours ms':>10}{'peer ms':>10}{'ratio':>8}{'MB':>7}{'diff':>10}"
+        )
+        for device in devices:
+            for row in self._cam(device):
+                rows.append(row)
+                print(_line(row), flush=True)
+        if self.json:
+            runs.write_json(Path(self.json), rows)
+        return rows
+
+    def _cam(self, device: str) -> Iterator[Json]:
+        from pipeline import cam
+
+        methods = [name.strip() for name in self.methods.split(",") if name.strip()]
+        for name in methods:
+            if name not in cam.METHODS:
+                raise UserError(f"--methods {name}: known are {METHODS}")
+        network = self._network(device)
+        batch = _photograph(self.imgsz).to(device)
+        for method in methods:
+            for reach, numbers in (("p5", [2]), ("all", [0, 1, 2])):
+                yield from self._rows(network, batch, method, reach, numbers)
+
+    def _network(self, device: str) -> "Network":
+        import torch
+
+        from pipeline import yolo
+        from pipeline.parts import PARTS
+
+        if self.weights:
+            return yolo.load(Path(self.weights), device)
+        torch.manual_seed(0)
+        return yolo.Network(yolo.build(self.size, PARTS), device)
+
+    def _rows(
+        self, network: "Network", batch: "Tensor", method: str, reach: str, numbers: list[int]
+    ) -> Iterator[Json]:
+        from pipeline import cam
+        from pipeline.cam_reference import reference_maps
+
+        def levels() -> "list[Level]":
+            return network.look(batch, numbers)
+
+        def drawn(found: "list[Level]") -> "tuple[Targets, list[Tensor]]":
+            targets = cam.choose([level.logits for level in found], self.anchors)
+            return targets, cam.maps(found, targets, cam.METHODS[method])
+
+        found = levels()
+        targets, _ = drawn(found)
+        frozen, loaded = (_peer(network, numbers, loaded=asks) for asks in (False, True))
+        theirs = reference_maps(frozen, batch, targets, method)
+        same = cam.maps(found, targets, _as_theirs(method))
+        difference = None if method == "eigencam" else _difference(same, theirs)
+        forward = self._ours(lambda: network.look(batch), batch)
+        maps_only = self._ours(lambda: drawn(found), batch)
+        whole = self._ours(lambda: cam.fuse(drawn(levels())[1]), batch)
+        peak = _peak_mb(lambda: cam.fuse(drawn(levels())[1]), batch)
+        name, device = f"cam/{method}/{reach}", batch.device.type
+        loop, trick = _runs(loaded, batch, targets, method)
+        yield _row(name, device, whole, self._theirs(loop, batch), peak, difference)
+        if method != "eigencam":  # asks for no gradient and knows no class
+            kinder, _ = _runs(frozen, batch, targets, method)
+            yield _row(f"{name}/frozen", device, whole, self._theirs(kinder, batch))
+            yield _row(f"{name}/batch", device, whole, self._theirs(trick, batch))
+        yield _row(f"{name}/overhead", device, maps_only, forward)
+
+    def _ours(self, work: Callable[[], object], batch: "Tensor") -> float:
+        return _median_ms(work, self.repeat, batch, warm=2)
+
+    def _theirs(self, work: Callable[[], object], batch: "Tensor") -> float:
+        return _median_ms(work, self.peer_repeat, batch, warm=0)
+
+
+def _peer(network: "Network", numbers: list[int], *, loaded: bool) -> "Logits":
+    """The network for pytorch-grad-cam, at these levels; a copy, for ours asks for no gradient."""
+    from pipeline.cam_reference import Logits
+
+    copied = copy.deepcopy(network)
+    for parameter in copied.model.parameters():
+        parameter.requires_grad_(loaded)
+
+    def trunk(picture: "Tensor") -> "list[Tensor]":
+        features = copied.trunk(picture)
+        return [features[number] for number in numbers]
+
+    model = Logits(trunk, [copied.branches[number] for number in numbers])
+    return model.to(copied.device)
+
+
+def _runs(
+    model: "Logits", batch: "Tensor", targets: "Targets", method: str
+) -> tuple[Callable[[], object], Callable[[], object]]:
+    """pytorch-grad-cam on one picture: a pass for each class, and one over a copy for each."""
+    import torch
+
+    from pipeline.cam_reference import REFERENCES, target
+
+    classes = 1 if method == "eigencam" else targets.best.shape[1]
+    scores = [target(model, targets, 0, part) for part in range(classes)]
+
+    def run(pictures: "Tensor", wanted: list[Callable[["Tensor"], "Tensor"]]) -> object:
+        engine = REFERENCES[method](model=model, target_layers=list(model.taps))
+        with torch.enable_grad():
+            out: object = engine(input_tensor=pictures.requires_grad_(), targets=wanted)
+        engine.activations_and_grads.release()
+        return out
+
+    def loop() -> object:
+        return [run(batch.detach().clone(), [score]) for score in scores]
+
+    def trick() -> object:
+        return run(batch.detach().repeat(classes, 1, 1, 1), scores)
+
+    return loop, trick
+
+
+def _photograph(side: int) -> "Tensor":
+    import numpy as np
+    import torch
+
+    from pipeline import images, yolo
+
+    picture = images.read(yolo.sample_photographs()[-1])
+    height, width = picture.shape[:2]
+    square = images.Letterbox(width, height, side, side).picture(picture)
+    return torch.from_numpy(np.moveaxis(square, 2, 0)[None] / np.float32(255))
+
+
+def _as_theirs(method: str) -> "Method":
+    """Our method with the peer's constants, where they differ: Grad-CAM++'s epsilon."""
+    from pipeline import cam
+
+    if method == "gradcam++":
+        return lambda found, features: cam.gradcam_plus_plus(found, features, epsilon=1e-6)
+    return cam.METHODS[method]
+
+
+def _difference(mine: "list[Tensor]", theirs: "list[Tensor]") -> float:
+    """The greatest difference of two sets of maps as a share of each map's peak."""
+    worst = 0.0
+    for one, other in zip(mine, theirs, strict=True):
+        peak = other.flatten(2).amax(2)[..., None, None]
+        share = (one - other).abs() / peak.clamp(min=1e-30)
+        worst = max(worst, float(share[peak.expand_as(share) > 0].max()) if (peak > 0).any() else 0)
+    return worst
+
+
+def _median_ms(work: Callable[[], object], count: int, batch: "Tensor", warm: int) -> float:
+    import torch
+
+    times = []
+    for number in range(warm + max(1, count)):
+        start = time.perf_counter()
+        work()
+        if batch.is_cuda:
+            torch.cuda.synchronize()
+        if number >= warm:
+            times.append(time.perf_counter() - start)
+    return float(statistics.median(times)) * 1000
+
+
+def _peak_mb(work: Callable[[], object], batch: "Tensor") -> float:
+    """Memory that the work takes beyond what was there before, in MB."""
+    import torch
+
+    if batch.is_cuda:
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        work()
+        return float(torch.cuda.max_memory_allocated() - before) / 2**20
+    import threading
+
+    import psutil
+
+    process, done = psutil.Process(), threading.Event()
+    before = seen = process.memory_info().rss
+
+    def watch() -> None:
+        nonlocal seen
+        while not done.wait(0.001):
+            seen = max(seen, process.memory_info().rss)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    work()
+    done.set()
+    watcher.join()
+    return max(0, seen - before) / 2**20
+
+
+def _row(
+    name: str,
+    device: str,
+    ours: float,
+    peer: float,
+    peak: float | None = None,
+    difference: float | None = None,
+) -> Json:
+    return {
+        "name": name,
+        "device": device,
+        "ours_ms": round(ours, 2),
+        "peer_ms": round(peer, 2),
+        "ratio": round(peer / ours, 2),
+        "peak_mb": None if peak is None else round(peak, 1),
+        "max_abs_diff": difference,
+    }
+
+
+def _line(row: Json) -> str:
+    peak = "" if row["peak_mb"] is None else f"{row['peak_mb']:.0f}"
+    difference = "" if row["max_abs_diff"] is None else f"{row['max_abs_diff']:.1e}"
+    return (
+        f"{row['name']:<30}{row['device']:>7}{row['ours_ms']:>10.1f}{row['peer_ms']:>10.1f}"
+        f"{row['ratio']:>8.1f}{peak:>7}{difference:>10}"
+    )

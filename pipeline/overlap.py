@@ -1,0 +1,68 @@
+"""Work that runs ahead and behind: threads with bounded queues, so that memory stays flat.
+
+Decoding, compressing and writing let go of Python's lock, so threads are enough.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import repeat
+from types import TracebackType
+from typing import Self, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def ahead(
+    work: Callable[[Item], Result], items: Iterable[Item], threads: int, depth: int
+) -> Iterator[Result]:
+    """The results of ``work`` in the order of the items, at most ``depth`` in advance."""
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) > depth:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def read_ahead(items: Iterator[Item], depth: int) -> Iterator[Item]:
+    """The items of an iterator, fetched by one thread in advance."""
+    end = object()
+    for item in ahead(lambda _: next(items, end), repeat(None), threads=1, depth=depth):
+        if item is end:
+            return
+        yield item  # type: ignore[misc] # it is not the end
+
+
+class Behind:
+    """Work that is done later, in order of its coming; leaving the block waits for all of it."""
+
+    def __init__(self, threads: int, depth: int) -> None:
+        self.pool, self.depth = ThreadPoolExecutor(threads), depth
+        self.waiting: deque[Future[None]] = deque()
+
+    def do(self, work: Callable[[], None]) -> None:
+        """Have it done; waits, and raises what earlier work raised, when too much is waiting."""
+        self.waiting.append(self.pool.submit(work))
+        while len(self.waiting) > self.depth:
+            self.waiting.popleft().result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.pool.shutdown(wait=True, cancel_futures=kind is not None)
+        while self.waiting and kind is None:
+            self.waiting.popleft().result()

@@ -1,0 +1,55 @@
+import json
+
+import pytest
+
+from pipeline.bench import Bench
+from pipeline.cli import main
+from pipeline.errors import UserError
+
+KEYS = ["name", "device", "ours_ms", "peer_ms", "ratio", "peak_mb", "max_abs_diff"]
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return Bench(size="n", methods="hirescam,gradcam++", imgsz=128, repeat=1, device="cpu").run()
+
+
+def test_rows_are_as_every_benchmark_writes_them(rows):
+    """A row for each method and reach, its batch trick and its overhead, with the usual keys."""
+    expected = {
+        f"cam/{method}/{reach}{kind}"
+        for method in ("hirescam", "gradcam++")
+        for reach in ("p5", "all")
+        for kind in ("", "/frozen", "/batch", "/overhead")
+    }
+
+    assert {row["name"] for row in rows} == expected
+    assert all(list(row) == KEYS for row in rows)
+    assert all(row["ratio"] == pytest.approx(row["peer_ms"] / row["ours_ms"], 0.02) for row in rows)
+
+
+def test_ours_is_exact_and_faster(rows):
+    """On the smallest network, where overhead weighs most, still several times faster."""
+    by_name = {row["name"]: row for row in rows}
+
+    for reach in ("p5", "all"):
+        assert by_name[f"cam/hirescam/{reach}"]["max_abs_diff"] < 1e-4
+        assert by_name[f"cam/gradcam++/{reach}"]["max_abs_diff"] < 1e-4
+        assert by_name[f"cam/hirescam/{reach}"]["ratio"] > 2
+
+
+def test_rows_are_written_as_json(tmp_path):
+    """--json FILE holds the rows that were printed."""
+    line = ["bench", "cam", "--size", "n", "--imgsz", "64", "--methods", "layercam"]
+    assert (
+        main([*line, "--repeat", "1", "--device", "cpu", "--json", str(tmp_path / "b.json")]) == 0
+    )
+    rows = json.loads((tmp_path / "b.json").read_text())
+
+    assert rows[0]["name"] == "cam/layercam/p5"
+
+
+def test_an_unknown_method_is_named():
+    """With those that are known."""
+    with pytest.raises(UserError, match="hirescam"):
+        Bench(methods="magic").run()

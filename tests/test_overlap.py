@@ -1,0 +1,56 @@
+import threading
+import time
+
+import pytest
+
+from pipeline.overlap import Behind, ahead, read_ahead
+
+
+def test_results_come_in_order_and_never_too_many_at_once():
+    """However long each takes; what is not yet taken stays within the depth."""
+    begun = []
+
+    def work(number):
+        begun.append(number)
+        time.sleep(0.002 * (number % 3))
+        return number * number
+
+    for done, value in enumerate(ahead(work, range(30), threads=3, depth=4)):
+        assert value == done * done
+        assert len(begun) <= done + 1 + 5
+
+
+def test_an_iterator_is_read_in_one_thread():
+    """A generator may not be entered twice."""
+    threads = set()
+
+    def items():
+        for number in range(20):
+            threads.add(threading.get_ident())
+            yield number
+
+    assert list(read_ahead(items(), 5)) == list(range(20))
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
+
+
+def test_an_error_ahead_is_raised_where_the_result_is_taken():
+    """Results before it still come."""
+    found = []
+    with pytest.raises(ZeroDivisionError):
+        for value in ahead(lambda number: 6 // number, [3, 2, 0, 1], threads=2, depth=2):
+            found.append(value)  # noqa: PERF402 - a part of it is looked at
+
+    assert found == [2, 3]
+
+
+def test_work_behind_is_done_when_the_block_ends():
+    """All of it, and its errors are raised."""
+    done = []
+    with Behind(threads=2, depth=3) as writers:
+        for number in range(20):
+            writers.do(lambda number=number: done.append(number))
+    assert sorted(done) == list(range(20))
+
+    with pytest.raises(ZeroDivisionError), Behind(threads=1, depth=3) as writers:
+        writers.do(lambda: 1 // 0)
