@@ -1,0 +1,194 @@
+"""Arbitrary pictures through stage 1: heatmaps to work with, and sheets to look at."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from tqdm import tqdm
+
+from pipeline import draw, heatmaps, images, runs, video
+from pipeline.annotations import Report
+from pipeline.errors import UserError
+from pipeline.heatmap_set import THREADS, Order
+from pipeline.images import Letterbox, Picture
+from pipeline.overlap import Behind, read_ahead
+from pipeline.recipe import Recipe
+from pipeline.runs import Json
+from pipeline.stage1 import Loaded, Looked, Stage1
+from pipeline.video import Frame
+from pipeline.yolo import Found
+
+SAMPLE = 64  # pictures whose maps tell the peak
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One picture and all its maps under one scale."""
+
+    frame: Frame
+    letterbox: Letterbox
+    stack: NDArray[np.uint8]  # (K, H, W)
+    average: NDArray[np.uint8]  # (1, H, W)
+    found: Found
+    facts: Json
+    recipe: Recipe
+
+
+def write(source: Path, orders: Sequence[Order], stage: Stage1, facts: Json, batch: int) -> Report:
+    """Heatmap and sheet of every picture or frame; what could not be read."""
+    report = Report()
+
+    def leave_out(path: Path, reason: str) -> None:
+        report.skip(path, None, reason)
+
+    with ExitStack() as stack:
+        recipes = _measured(source, orders, stage, batch)
+        folders = [stack.enter_context(runs.whole_folder(order.target)) for order in orders]
+        files = [
+            stack.enter_context((folder / "frames.jsonl").open("w", encoding="utf-8"))
+            for folder in folders
+        ]
+        count = 0
+        bar = stack.enter_context(tqdm(unit=" pictures", disable=None, leave=False))
+        writers = stack.enter_context(Behind(THREADS, 4 * batch))
+        frames = read_ahead(video.frames(source, leave_out), 2 * batch)
+        for part in _batched(frames, batch):
+            for number, view in _views(part, stage, recipes, facts):
+                writers.do(partial(_write, view, folders[number]))
+                files[number].write(json.dumps(_line(view), ensure_ascii=False) + "\n")
+            count += len(part)
+            bar.update(len(part))
+        if not count:
+            reasons = "".join(f"\n  {skip}" for skip in report.skips[:3])
+            raise UserError(f"{source}: no picture in it can be read{reasons}")
+        for order, folder, recipe in zip(orders, folders, recipes, strict=True):
+            manifest = {
+                "recipe": runs.settings_of(recipe),
+                "pictures": count,
+                "left_out": dict(report.counts),
+                "left_out_examples": [str(skip) for skip in report.skips],
+                "weights": facts["weights"],
+                "made": runs.provenance(),
+            }
+            runs.write_json(folder / "manifest.json", order.record | manifest)
+    return report
+
+
+def sheet(view: View, names: Sequence[str], side: int = 250) -> Picture:
+    """The picture with stage 1's boxes, the average, and the map of every part, one scale."""
+    picture, best, weak = view.frame.picture, view.facts["best"], view.facts["weak"]
+    nothing, none = view.found.boxes[:0], view.found.classes[:0]
+    boxes, classes = view.found.boxes, view.found.classes
+    average = heatmaps.overlay(picture, view.average[0], view.letterbox)
+    words = "1 box" if len(boxes) == 1 else f"{len(boxes)} boxes"
+    tiles = [
+        draw.Tile(picture, boxes, classes, f"stage 1: {words}", _score_words(view.found, names)),
+        draw.Tile(average, boxes, classes, "average of the predicted classes", ""),
+    ]
+    for number, name in enumerate(names):
+        mark = "weak" if name in weak else "found"
+        shown = heatmaps.overlay(picture, view.stack[number], view.letterbox)
+        tiles.append(draw.Tile(shown, nothing, none, f"{name}  {best[name]:.2f}", mark))
+    scale = "each map by itself" if view.recipe.scale == "minmax" else "one scale for all maps"
+    title = f"{view.frame.name} · {view.recipe.method} · {scale}"
+    painted = draw.sheet(tiles, names, title, columns=6, side=side)
+    return np.concatenate([painted, _bar(painted.shape[1], view.recipe)])
+
+
+def _bar(width: int, recipe: Recipe, length: int = 256, height: int = 34) -> Picture:
+    """A strip that says what the colours of the maps mean."""
+    strip = np.full((height, width, 3), draw.PAPER, np.uint8)
+    ramp = np.arange(length) * 256 // length
+    strip[4:18, 100 : 100 + length] = heatmaps.colours(ramp.astype(np.uint8)[None])
+    image = Image.fromarray(strip)
+    pen, font = ImageDraw.Draw(image), ImageFont.load_default(13)
+    peak = "its own strongest" if recipe.scale == "minmax" else f"{recipe.peak:.3g} and more"
+    pen.text((8, 3), "no evidence", fill=draw.INK, font=font)
+    pen.text((108 + length, 3), f"{peak} (gamma {recipe.gamma:g})", fill=draw.INK, font=font)
+    return np.asarray(image)
+
+
+def _score_words(found: Found, names: Sequence[str]) -> str:
+    """The best score of the classes found, best first, as far as there is room."""
+    best: dict[str, float] = {}
+    for number, score in zip(found.classes.tolist(), found.scores.tolist(), strict=True):
+        best.setdefault(names[number], score)
+    words = [f"{name} {score:.2f}" for name, score in list(best.items())[:2]]
+    return ", ".join(words)
+
+
+def _measured(source: Path, orders: Sequence[Order], stage: Stage1, batch: int) -> list[Recipe]:
+    """The recipes with their peaks, measured on a sample where they are not given."""
+    missing = {o.recipe.method: o.recipe for o in orders if o.recipe.measures}
+    if not missing:
+        return [order.recipe for order in orders]
+    sample = _batched(video.sample(source, SAMPLE), batch)
+    loaded = (_loaded(part, stage) for part in sample)
+    peaks = stage.measure(missing, loaded)
+    return [
+        replace(o.recipe, peak=peaks.get(o.recipe.method, 0.0)) if o.recipe.measures else o.recipe
+        for o in orders
+    ]
+
+
+def _loaded(part: Sequence[Frame], stage: Stage1) -> Loaded:
+    return [stage.load(frame.picture) for frame in part]
+
+
+def _batched(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
+    part: list[Frame] = []
+    for frame in frames:
+        part.append(frame)
+        if len(part) == size:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _views(
+    part: Sequence[Frame], stage: Stage1, recipes: Sequence[Recipe], facts: Json
+) -> Iterator[tuple[int, View]]:
+    """A batch through the network: the number of the recipe, and each picture under it."""
+    looked: Looked = stage.look(_loaded(part, stage))
+    found = stage.boxes(looked, min(recipe.conf for recipe in recipes))
+    both = [replace(recipe, compose=kind) for recipe in recipes for kind in ("stack", "average")]
+    made = stage.heatmaps(looked, both)
+    for number, recipe in enumerate(recipes):
+        (maps, stacks), (_, averages) = made[2 * number], made[2 * number + 1]
+        scores = heatmaps.score_facts(maps, stage.names)
+        for place, frame in enumerate(part):
+            more = facts | scores[place] | {"picture": frame.name, "seconds": frame.seconds}
+            box = looked.letterboxes[place]
+            about = heatmaps.facts_of(recipe, stage.names, box, **more)
+            stack, average = stacks[place], averages[place]
+            yield number, View(frame, box, stack, average, found[place], about, recipe)
+
+
+def _write(view: View, folder: Path) -> None:
+    kept = view.average if view.recipe.compose == "average" else view.stack
+    heatmaps.write(folder / f"{view.frame.name}.tif", kept, view.facts)
+    images.write(folder / f"{view.frame.name}.jpg", sheet(view, view.facts["names"]), quality=90)
+
+
+def _line(view: View) -> Json:
+    """What is known of a frame, for frames.jsonl."""
+    frame, found = view.frame, view.found
+    return {
+        "name": frame.name,
+        "file": str(frame.path),
+        "number": frame.number,
+        "seconds": frame.seconds,
+        "size": [view.letterbox.width, view.letterbox.height],
+        "boxes": found.boxes.round(2).tolist(),
+        "scores": found.scores.round(4).tolist(),
+        "classes": found.classes.tolist(),
+        "best": view.facts["best"],
+        "weak": view.facts["weak"],
+    }

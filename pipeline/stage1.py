@@ -1,0 +1,167 @@
+"""Stage 1 at work: pictures -> letterboxed batch -> levels of the head -> boxes and heatmaps.
+
+Training data and detection both come through here, so that stage 2 sees the same in both.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline import cam, heatmaps, yolo
+from pipeline import parts as ten
+from pipeline.boxes import clip
+from pipeline.errors import UserError
+from pipeline.heatmaps import Maps, Stack
+from pipeline.images import Letterbox, Picture
+from pipeline.recipe import Recipe
+from pipeline.yolo import Found, Network
+
+Engine = Literal["ours", "grad-cam"]
+Loaded = list[tuple[Picture, Letterbox]]  # letterboxed pictures and how they were
+PAD = 114  # grey, as Ultralytics pads in training
+
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """A batch after its one forward pass."""
+
+    batch: Tensor  # (B, 3, S, S) in 0 to 1
+    levels: list[cam.Level]
+    letterboxes: list[Letterbox]
+
+
+@dataclass(frozen=True, eq=False)
+class Stage1:
+    """A network of the ten parts, and how it is asked."""
+
+    network: Network
+    imgsz: int
+    half: bool = False
+    engine: Engine = "ours"
+
+    @property
+    def names(self) -> list[str]:
+        """The parts, in the order of their ids."""
+        return list(ten.PARTS)
+
+    def load(self, picture: Picture) -> tuple[Picture, Letterbox]:
+        """A picture, letterboxed into the square that the network sees."""
+        height, width = picture.shape[:2]
+        letterbox = Letterbox(width, height, self.imgsz, self.imgsz)
+        return letterbox.picture(picture, PAD), letterbox
+
+    def look(self, loaded: Loaded) -> Looked:
+        """One forward pass."""
+        squares = np.stack([square for square, _ in loaded])  # (B, S, S, 3)
+        batch = torch.from_numpy(squares).to(self.network.device).permute(0, 3, 1, 2)
+        scaled = (batch.half() if self.half else batch.float()) / 255
+        return Looked(scaled, self.network.look(scaled), [letterbox for _, letterbox in loaded])
+
+    def boxes(self, looked: Looked, conf: float, iou: float = 0.6) -> list[Found]:
+        """What was found in each picture, in its own pixels."""
+        found = self.network.boxes(looked.levels, conf, iou)
+        return [
+            replace(one, boxes=clip(each.undo(one.boxes), each.width, each.height))
+            for one, each in zip(found, looked.letterboxes, strict=True)
+        ]
+
+    def draw(self, looked: Looked, recipe: Recipe) -> Maps:
+        """The maps of a batch, before they become bytes."""
+        if self.engine == "ours":
+            return heatmaps.draw(looked.levels, recipe)
+        from pipeline.cam_reference import Logits, reference_maps
+
+        model = Logits(self.network.trunk, self.network.branches)
+        return heatmaps.draw(looked.levels, recipe, partial(reference_maps, model, looked.batch))
+
+    def heatmaps(self, looked: Looked, recipes: Sequence[Recipe]) -> list[tuple[Maps, Stack]]:
+        """Maps and heatmaps (B, K or 1, H, W) for each recipe, each method drawn once."""
+        drawn: dict[Recipe, Maps] = {}
+        out = []
+        for recipe in recipes:
+            key = replace(recipe, compose="stack", scale="fixed", peak=0.0, gamma=1.0)
+            if key not in drawn:
+                drawn[key] = self.draw(looked, recipe)
+            out.append((drawn[key], heatmaps.encode(drawn[key], recipe, looked.letterboxes)))
+        return out
+
+    def measure(self, recipes: Mapping[str, Recipe], sample: Iterable[Loaded]) -> dict[str, float]:
+        """The peak of each recipe on a sample of pictures; none on none."""
+        peaks: dict[str, list[Tensor]] = {name: [] for name in recipes}
+        for loaded in sample:
+            looked = self.look(loaded)
+            for name, recipe in recipes.items():
+                maps = self.draw(looked, recipe)
+                peaks[name].append(heatmaps.peaks(maps, looked.letterboxes).cpu())
+        return {
+            name: heatmaps.measured(recipe, torch.cat(peaks[name])).peak
+            for name, recipe in recipes.items()
+            if peaks[name]
+        }
+
+
+def open_stage1(
+    weights: Path, device: str, imgsz: int, half: bool = False, engine: Engine = "ours"
+) -> Stage1:
+    """The network in a file of weights, if it is one of the ten parts."""
+    where = device_of(device)
+    if half and (where.type != "cuda" or engine == "grad-cam"):
+        raise UserError("--half needs a CUDA device and --engine ours")
+    if weights.suffix != ".pt":
+        raise UserError(f"{weights}: not a file of weights (NAME.pt)")
+    network = yolo.load(weights, where)
+    numbers = [ten.part_number(str(name)) for name in network.names]
+    if numbers != list(range(len(ten.PARTS))):
+        raise UserError(
+            f"{weights}: weights for {', '.join(map(str, network.names))}; stage 1 knows the ten "
+            f"parts: {', '.join(ten.PARTS)}"
+        )
+    if network.channels != 3:
+        raise UserError(
+            f"{weights}: weights for pictures of {network.channels} channels; stage 1 sees 3"
+        )
+    if imgsz < 1 or imgsz % max(network.strides):
+        raise UserError(f"--imgsz {imgsz}: expected a multiple of {max(network.strides)}")
+    if half:
+        network.model.half()
+    return Stage1(network, imgsz, half, engine)
+
+
+def device_of(text: str) -> torch.device:
+    """The device that is meant; '' is the first CUDA device if there is one, else the CPU."""
+    if not text:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(f"cuda:{text}" if text.isdigit() else text)
+    except RuntimeError as error:
+        raise UserError(f"--device {text}: expected cpu, cuda or cuda:NUMBER") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"--device {text}: there is no such CUDA device here")
+    return device
+
+
+@contextmanager
+def repeatable(device: torch.device) -> Iterator[None]:
+    """Sums on a GPU in a fixed order: the same pictures give the same bytes, run after run.
+
+    On a CPU they are in order anyway, and asking costs seconds of imports inside torch.
+    """
+    if device.type == "cpu":
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.are_deterministic_algorithms_enabled()
+    warned = torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(mode=True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(mode=before, warn_only=warned)
