@@ -207,11 +207,22 @@ def _photograph(side: int) -> "Tensor":
 
 
 def _as_theirs(method: str) -> "Method":
-    """Our method with the peer's constants, where they differ: Grad-CAM++'s epsilon."""
+    """Our method with the peer's constants and roundings, where the maps hang on them.
+
+    Grad-CAM++ takes the peer's epsilon. It and XGrad-CAM divide by the sum of a channel, which
+    may be next to zero: there the last bits of the sum show, so it is rounded as numpy does.
+    """
+    import torch
+
     from pipeline import cam
 
+    def numpys(features: "Tensor") -> "Tensor":
+        return torch.from_numpy(features.cpu().numpy().sum(axis=2)).to(features.device)
+
     if method == "gradcam++":
-        return lambda found, features: cam.gradcam_plus_plus(found, features, epsilon=1e-6)
+        return lambda found, features: cam.gradcam_plus_plus(found, features, 1e-6, numpys)
+    if method == "xgradcam":
+        return lambda found, features: cam.xgradcam(found, features, numpys)
     return cam.METHODS[method]
 
 

@@ -85,6 +85,7 @@ class Gradients:
 
 
 Method = Callable[[Gradients, Tensor], Tensor]  # gradients, features (B, C, L) -> (O, L)
+Sum = Callable[[Tensor], Tensor]  # features (B, C, L) -> (B, C)
 
 
 def look(features: Sequence[Tensor], branches: Sequence[Branch]) -> list[Level]:
@@ -124,7 +125,8 @@ def choose(
     level = torch.bucketize(anchor[kept], ends, right=True)
     start = torch.cat([ends.new_zeros(1), ends[:-1]])
     weight = probability[kept] if weighting == "probability" else torch.ones_like(top[kept])
-    return Targets(level, image, part, anchor[kept] - start[level], weight, best, best < conf)
+    weak = ~(best >= conf)  # so written, a probability that is no number is weak, too
+    return Targets(level, image, part, anchor[kept] - start[level], weight, best, weak)
 
 
 @torch.no_grad()
@@ -139,7 +141,7 @@ def maps(levels: Sequence[Level], targets: Targets, method: Method) -> list[Tens
         classes = level.logits.shape[1]
         found = gradients(level, targets, number)
         flat = level.features.reshape(batch, channels, height * width)
-        drawn = method(found, flat).clamp_(min=0)
+        drawn = method(found, flat).clamp_(0, torch.finfo(level.features.dtype).max)
         out.append(drawn.reshape(batch, classes, height, width).to(level.features.dtype))
     return out
 
@@ -268,15 +270,22 @@ def gradcam(found: Gradients, features: Tensor) -> Tensor:
     return _weighted(found, features, found.total(found.values) / features.shape[2])
 
 
-def xgradcam(found: Gradients, features: Tensor) -> Tensor:
+def sums(features: Tensor) -> Tensor:
+    """The sum (B, C) of each channel, rounded once: XGrad-CAM and Grad-CAM++ divide by it."""
+    return features.sum(dim=2, dtype=torch.float64).float()
+
+
+def xgradcam(found: Gradients, features: Tensor, add: Sum = sums) -> Tensor:
     """XGrad-CAM: each channel weighs its gradient, averaged over where it is active."""
-    active = features.float().sum(dim=2) + 1e-7  # (B, C)
+    active = add(features) + 1e-7  # (B, C)
     weights = found.total(found.values * _at(found, features))
     classes = found.maps // features.shape[0]
     return _weighted(found, features, weights / active.repeat_interleave(classes, dim=0))
 
 
-def gradcam_plus_plus(found: Gradients, features: Tensor, epsilon: float | None = None) -> Tensor:
+def gradcam_plus_plus(
+    found: Gradients, features: Tensor, epsilon: float | None = None, add: Sum = sums
+) -> Tensor:
     """Grad-CAM++: positive gradients, weighed against their own squares and cubes.
 
     The published weights compare the gradient with constants, so the map depends on the
@@ -285,16 +294,17 @@ def gradcam_plus_plus(found: Gradients, features: Tensor, epsilon: float | None 
     features after a ReLU, is held at zero or above; the map is given its scale back.
     ``epsilon`` (1e-6) takes pytorch-grad-cam's formula instead, constants and all.
     """
-    sums = features.float().sum(dim=2).repeat_interleave(found.maps // features.shape[0], dim=0)
+    total = add(features).repeat_interleave(found.maps // features.shape[0], dim=0)
     if epsilon is not None:
-        slope, active = found.values, sums[found.owner]
-        share = slope.square() / (2 * slope.square() + active * slope.pow(3) + epsilon)
+        slope, active = found.values, total[found.owner]
+        square = slope.square()
+        share = square / (2 * square + active * (square * slope) + epsilon)
         return _weighted(found, features, found.total(slope.relu() * share))
     largest = found.values.new_zeros(found.maps)
     largest = largest.scatter_reduce(0, found.owner, found.values.abs().amax(dim=1), "amax")
     scale = largest.clamp(min=torch.finfo(torch.float32).tiny)[found.owner, None]
     slope = (found.values / scale).relu()
-    share = 1 / (2 + sums.clamp(min=0)[found.owner] * slope)
+    share = 1 / (2 + total.clamp(min=0)[found.owner] * slope)
     weights = found.total(slope * share) * largest[:, None]
     return _weighted(found, features, weights)
 

@@ -85,6 +85,8 @@ def encode(maps: Maps, recipe: Recipe, letterboxes: Sequence[Letterbox]) -> NDAr
     else:
         assert recipe.peak > 0, "a fixed scale needs its peak"
         share = (values / recipe.peak).clamp(max=1)
+    if not bool(share.isfinite().all()):
+        raise UserError("the heatmaps hold values that are no numbers; are the weights damaged?")
     bytes_ = (share.pow(recipe.gamma) * 255).round().to(torch.uint8).cpu().numpy()
     return np.asarray(bytes_, np.uint8)
 

@@ -115,8 +115,6 @@ def open_stage1(
     where = device_of(device)
     if half and (where.type != "cuda" or engine == "grad-cam"):
         raise UserError("--half needs a CUDA device and --engine ours")
-    if weights.suffix != ".pt":
-        raise UserError(f"{weights}: not a file of weights (NAME.pt)")
     network = yolo.load(weights, where)
     numbers = [ten.part_number(str(name)) for name in network.names]
     if numbers != list(range(len(ten.PARTS))):

@@ -14,10 +14,11 @@ import numpy as np
 import torch
 import ultralytics.utils
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 from ultralytics.nn.modules.conv import Conv
 from ultralytics.nn.tasks import DetectionModel, torch_safe_load
-from ultralytics.utils import SETTINGS
+from ultralytics.utils import SETTINGS, patches
 from ultralytics.utils.events import events
 from ultralytics.utils.nms import non_max_suppression
 
@@ -28,6 +29,12 @@ from pipeline.errors import UserError
 # Integrations that would send a training's curves or a model to somebody's server.
 _CALL_HOME = ("sync", "clearml", "comet", "dvc", "hub", "mlflow", "neptune", "wandb")
 
+# What Ultralytics, torch and pickle raise at files that are not what they should be.
+_NO_WEIGHTS = (
+    *(TypeError, KeyError, AttributeError, ModuleNotFoundError),
+    *(RuntimeError, EOFError, pickle.UnpicklingError),
+)
+
 
 def _silence() -> None:
     """Switch off everything that opens a connection, also if Ultralytics was here first."""
@@ -37,6 +44,8 @@ def _silence() -> None:
             dict.__setitem__(SETTINGS, name, False)  # noqa: FBT003
     events.enabled = False
     ultralytics.utils.ONLINE = False
+    # Its Image.open asks for a HEIF plugin, loudly, at every file that is no picture.
+    Image.open = patches._image_open  # noqa: SLF001
 
 
 _silence()
@@ -129,16 +138,16 @@ def build(size: str, names: Sequence[str], channels: int = 3) -> DetectionModel:
 
 def load(path: Path, device: str | torch.device = "cpu") -> Network:
     """The network in a checkpoint; only tensors and known classes are read from it."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such weights")
+    if not path.is_file() or path.suffix != ".pt":
+        raise UserError(f"{path}: not a file of weights (NAME.pt)")
     try:
         checkpoint, _ = torch_safe_load(str(path), safe_only=True)
         model = checkpoint.get("ema") or checkpoint["model"]
-    except (TypeError, KeyError, AttributeError, ModuleNotFoundError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"{path}: not weights that can be trusted and read: {reason}") from error
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise UserError(f"{path}: damaged, or no weights: {error}") from error
+    except _NO_WEIGHTS as error:
+        raise UserError(
+            f"{path}: damaged, or no weights of a network, or weights that want to run code of "
+            "their own: only tensors and known classes are read (--debug shows which)"
+        ) from error
     if not isinstance(model, DetectionModel):
         raise UserError(f"{path}: weights of a {type(model).__name__}, expected a detector")
     return Network(model.float(), device)

@@ -72,7 +72,7 @@ def test_a_checkpoint_that_wants_to_run_code_is_refused(tmp_path, inside):
         model.evil = evil
     path = tmp_path / "evil.pt"
     torch.save({"model": model, "more": evil}, path)
-    with pytest.raises(UserError, match=r"evil\.pt: not weights that can be trusted"):
+    with pytest.raises(UserError, match=r"evil\.pt: .*run code of their own"):
         yolo.load(path)
 
     assert not trace.exists()
@@ -82,7 +82,7 @@ def test_a_checkpoint_that_wants_to_run_code_is_refused(tmp_path, inside):
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"", "damaged"), (b"hello", "damaged|trusted"), (b"PK\x03\x04" + b"x" * 100, "damaged")],
+    [(b"", "damaged"), (b"hello", "damaged"), (b"PK\x03\x04" + b"x" * 100, "damaged")],
 )
 def test_a_damaged_file_is_told(tmp_path, content, words):
     """Empty, some text, a broken archive."""
@@ -103,7 +103,7 @@ def test_a_truncated_checkpoint_is_told(tmp_path, weights):
 
 def test_other_contents_are_told(tmp_path):
     """No such file; a file of tensors without a network."""
-    with pytest.raises(UserError, match="no such weights"):
+    with pytest.raises(UserError, match="not a file of weights"):
         yolo.load(pathlib.Path("nowhere.pt"))
     path = tmp_path / "tensors.pt"
     torch.save({"state": torch.zeros(3)}, path)
