@@ -54,7 +54,7 @@ class Bench:
     """Side of the letterboxed picture."""
 
     anchors: int = 12
-    """Targets of each class."""
+    """Targets of each class, as many at each level."""
 
     repeat: int = 5
     """Measurements of ours, of which the median counts."""
@@ -122,7 +122,7 @@ class Bench:
             return network.look(batch, numbers)
 
         def drawn(found: "list[Level]") -> "tuple[Targets, list[Tensor]]":
-            targets = cam.choose([level.logits for level in found], self.anchors)
+            targets = _targets(found, self.anchors)
             return targets, cam.maps(found, targets, cam.METHODS[method])
 
         found = levels()
@@ -206,6 +206,25 @@ def _photograph(side: int) -> "Tensor":
     return torch.from_numpy(np.moveaxis(square, 2, 0)[None] / np.float32(255))
 
 
+def _targets(levels: "list[Level]", count: int) -> "Targets":
+    """The best anchors of each class, as many of each level.
+
+    An untrained network's best anchors all lie on one level, and the others would have
+    nothing to do.
+    """
+    import torch
+
+    from pipeline import cam
+
+    each = [cam.choose([level.logits], max(1, count // len(levels))) for level in levels]
+    number = torch.cat([torch.full_like(one.level, n) for n, one in enumerate(each)])
+    image, part, cell, weight = (
+        torch.cat([getattr(one, name) for one in each])
+        for name in ("image", "part", "cell", "weight")
+    )
+    return cam.Targets(number, image, part, cell, weight, each[0].best, each[0].weak)
+
+
 def _as_theirs(method: str) -> "Method":
     """Our method with the peer's constants and roundings, where the maps hang on them.
 
@@ -228,12 +247,13 @@ def _as_theirs(method: str) -> "Method":
 
 def _difference(mine: "list[Tensor]", theirs: "list[Tensor]") -> float:
     """The greatest difference of two sets of maps as a share of each map's peak."""
-    worst = 0.0
+    import torch
+
+    worst = []
     for one, other in zip(mine, theirs, strict=True):
         peak = other.flatten(2).amax(2)[..., None, None]
-        share = (one - other).abs() / peak.clamp(min=1e-30)
-        worst = max(worst, float(share[peak.expand_as(share) > 0].max()) if (peak > 0).any() else 0)
-    return worst
+        worst.append(((one - other).abs() / peak.clamp(min=1e-30)).max())
+    return float(torch.stack(worst).max())  # a value that is no number stays one
 
 
 def _median_ms(work: Callable[[], object], count: int, batch: "Tensor", warm: int) -> float:

@@ -133,6 +133,10 @@ class Pass:
     ) -> None:
         """Write every heatmap that is not there yet; decoding, network and writing overlap."""
         for folder in folders:
+            for half in folder.glob(
+                "images/*/.*.partial"
+            ):  # of a killed run, never asked for again
+                half.unlink()
             for split in {job.split for job in jobs}:
                 (folder / "images" / split).mkdir(parents=True, exist_ok=True)
         pending = [

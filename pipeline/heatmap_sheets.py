@@ -61,7 +61,7 @@ def write(source: Path, orders: Sequence[Order], stage: Stage1, facts: Json, bat
         for part in _batched(frames, batch):
             for number, view in _views(part, stage, recipes, facts):
                 writers.do(partial(_write, view, folders[number]))
-                files[number].write(json.dumps(_line(view), ensure_ascii=False) + "\n")
+                files[number].write(json.dumps(_line(view)) + "\n")
             count += len(part)
             bar.update(len(part))
         if not count:
