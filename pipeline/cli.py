@@ -20,7 +20,10 @@ COMMANDS = {  # command -> where its settings are, what it does
     "demo": ("pipeline.demo:Demo", "see what Uncover does, with what is shipped"),
     "prepare": ("pipeline.prepare:Prepare", "public annotation formats -> a dataset to train on"),
     "bench": ("pipeline.bench:Bench", "measure heatmaps against pytorch-grad-cam, side by side"),
+    "train parts": ("pipeline.train:TrainParts", "stage 1: ten facial parts, on pictures"),
+    "train face": ("pipeline.train:TrainFace", "the control: the whole face alone"),
     "extract": ("pipeline.extract:Extract", "pictures through stage 1 -> heatmaps"),
+    "train heatmap": ("pipeline.train:TrainHeatmap", "stage 2: the whole face, on heatmaps"),
 }
 
 USAGE = """usage: uncover COMMAND [OPTIONS]
@@ -70,14 +73,27 @@ def _run(arguments: list[str]) -> int:
 
         print(version("uncover-faces"))
         return 0
-    command, *rest = arguments
-    if command not in COMMANDS:
-        near = difflib.get_close_matches(command, COMMANDS, 1)
-        hint = f"did you mean {near[0]!r}?" if near else "'uncover --help' lists them"
-        raise UserError(f"there is no command {command!r}; {hint}")
+    command, rest = _command(arguments)
     module, _, name = COMMANDS[command][0].partition(":")
     _settings(getattr(importlib.import_module(module), name), command, rest).run()
     return 0
+
+
+def _command(arguments: list[str]) -> tuple[str, list[str]]:
+    """The command, of one word or of two, and what follows it."""
+    for words in (2, 1):
+        command = " ".join(arguments[:words])
+        if command in COMMANDS:
+            return command, arguments[words:]
+    first = arguments[0]
+    kinds = [name.split()[1] for name in COMMANDS if name.startswith(f"{first} ")]
+    if kinds:
+        raise UserError(f"{first} what? One of: {', '.join(kinds)}")
+    command = " ".join(arguments[:2])
+    near = difflib.get_close_matches(command, COMMANDS, 1)
+    near = near or difflib.get_close_matches(first, COMMANDS, 1)
+    hint = f"did you mean {near[0]!r}?" if near else "'uncover --help' lists them"
+    raise UserError(f"there is no command {first!r}; {hint}")
 
 
 def _settings(kind: type[Any], command: str, arguments: list[str]) -> Any:  # noqa: ANN401 - any command's

@@ -140,18 +140,24 @@ class Letterbox:
         width, height = self.size
         return (self.out_width - width) // 2, (self.out_height - height) // 2
 
+    def scaled(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A picture (H, W, C) or map (H, W) of the original size, scaled but not padded."""
+        width, height = self.size
+        how = cv2.INTER_AREA if width < self.width else cv2.INTER_LINEAR
+        layers = picture.reshape(self.height, self.width, -1)
+        out = np.empty((height, width, layers.shape[2]), np.uint8)
+        for first in range(0, layers.shape[2], 4):  # OpenCV scales at most four channels at once
+            part = cv2.resize(layers[..., first : first + 4], (width, height), interpolation=how)
+            out[..., first : first + 4] = part.reshape(height, width, -1)
+        return out.reshape(height, width, *picture.shape[2:])
+
     def picture(self, picture: NDArray[np.uint8], pad: int = 114) -> NDArray[np.uint8]:
         """A picture (H, W, C) or map (H, W) of the original size, letterboxed."""
         (width, height), (left, top) = self.size, self.offset
-        how = cv2.INTER_AREA if width < self.width else cv2.INTER_LINEAR
-        layers = picture.reshape(self.height, self.width, -1)
-        out = np.full((self.out_height, self.out_width, layers.shape[2]), pad, np.uint8)
-        for first in range(0, layers.shape[2], 4):  # OpenCV scales at most four channels at once
-            scaled = cv2.resize(layers[..., first : first + 4], (width, height), interpolation=how)
-            out[top : top + height, left : left + width, first : first + 4] = scaled.reshape(
-                height, width, -1
-            )
-        return out.reshape(self.out_height, self.out_width, *picture.shape[2:])
+        shape = (self.out_height, self.out_width, *picture.shape[2:])
+        out = np.full(shape, pad, np.uint8)
+        out[top : top + height, left : left + width] = self.scaled(picture)
+        return out
 
     def apply(self, boxes: Boxes) -> Boxes:
         """Boxes of the original -> boxes of the letterboxed picture."""

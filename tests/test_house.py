@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import cli
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "pipeline"
 
@@ -87,7 +89,7 @@ def test_exactly_one_package_owns_cv2():
     assert owners == {"opencv-python"}
 
 
-COMMANDS = [[], ["demo"], ["prepare"], ["extract"], ["bench"]]
+COMMANDS = [[], *(command.split() for command in cli.COMMANDS)]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda words: " ".join(words) or "uncover")

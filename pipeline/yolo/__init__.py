@@ -16,15 +16,17 @@ import ultralytics.utils
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
+from ultralytics.nn import tasks
 from ultralytics.nn.modules.conv import Conv
 from ultralytics.nn.tasks import DetectionModel, torch_safe_load
-from ultralytics.utils import SETTINGS, patches
+from ultralytics.utils import SETTINGS, downloads, patches
 from ultralytics.utils.events import events
 from ultralytics.utils.nms import non_max_suppression
 
 from pipeline import cam
 from pipeline.boxes import Boxes
 from pipeline.errors import UserError
+from pipeline.runs import Json
 
 # Integrations that would send a training's curves or a model to somebody's server.
 _CALL_HOME = ("sync", "clearml", "comet", "dvc", "hub", "mlflow", "neptune", "wandb")
@@ -44,6 +46,10 @@ def _silence() -> None:
             dict.__setitem__(SETTINGS, name, False)  # noqa: FBT003
     events.enabled = False
     ultralytics.utils.ONLINE = False
+    tasks.SAFE_LOAD = True  # checkpoints are pickles: only tensors and known classes are read
+    # It asks the network whether a font that it would like to draw with is there.
+    is_url = downloads.is_url
+    downloads.is_url = lambda url, check=False: not check and is_url(url)
     # Its Image.open asks for a HEIF plugin, loudly, at every file that is no picture.
     Image.open = patches._image_open  # noqa: SLF001
 
@@ -136,18 +142,24 @@ def build(size: str, names: Sequence[str], channels: int = 3) -> DetectionModel:
     return model
 
 
-def load(path: Path, device: str | torch.device = "cpu") -> Network:
-    """The network in a checkpoint; only tensors and known classes are read from it."""
+def checkpoint(path: Path) -> Json:
+    """What a file of weights holds; only tensors and known classes are read from it."""
     if not path.is_file() or path.suffix != ".pt":
         raise UserError(f"{path}: not a file of weights (NAME.pt)")
     try:
-        checkpoint, _ = torch_safe_load(str(path), safe_only=True)
-        model = checkpoint.get("ema") or checkpoint["model"]
+        content: Json = torch_safe_load(str(path), safe_only=True)[0]
+        content["model"] = content.get("ema") or content["model"]
     except _NO_WEIGHTS as error:
         raise UserError(
             f"{path}: damaged, or no weights of a network, or weights that want to run code of "
             "their own: only tensors and known classes are read (--debug shows which)"
         ) from error
+    return content
+
+
+def load(path: Path, device: str | torch.device = "cpu") -> Network:
+    """The network in a file of weights."""
+    model = checkpoint(path)["model"]
     if not isinstance(model, DetectionModel):
         raise UserError(f"{path}: weights of a {type(model).__name__}, expected a detector")
     return Network(model.float(), device)

@@ -1,0 +1,108 @@
+"""How networks are trained, as settings: apart from the training, so that --help needs no torch."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import yaml
+
+from pipeline.errors import UserError
+from pipeline.runs import Json
+
+Preset = Literal["uncover", "thesis", "ultralytics"]
+Kind = Literal["parts", "face", "heatmap"]
+Size = Literal["n", "s", "m", "l", "x"]
+
+# Names and meanings are Ultralytics'. fliplr is safe everywhere: our flip exchanges the
+# classes of left and right, and the channels of a stack of heatmaps.
+_ADAMW: Json = {"optimizer": "AdamW", "lr0": 0.002, "momentum": 0.9, "weight_decay": 0.01}
+_GENTLY: Json = {"warmup_epochs": 1.0, "warmup_bias_lr": 0.01, "cos_lr": True, "nbs": 32}
+_PLAIN: Json = {"translate": 0.0, "scale": 0.0, "fliplr": 0.0, "mosaic": 0.0}
+_PICTURES: dict[str, Json] = {
+    # Chosen here, for a network of size n from scratch on some thousand faces.
+    "uncover": {"epochs": 60, "patience": 30, "batch": 32, "imgsz": 320, "close_mosaic": 15}
+    | _ADAMW
+    | _GENTLY,
+    # Its table 3, and what it says of the first model; the rest is YOLOv5's.
+    "thesis": {"epochs": 300, "patience": 100, "batch": 16, "imgsz": 640, "fliplr": 0.0}
+    | {"optimizer": "SGD", "lr0": 0.0072, "translate": 0.07382, "scale": 0.48072}
+    | {"hsv_h": 0.0107, "hsv_s": 0.52782, "hsv_v": 0.42373},
+    "ultralytics": {"epochs": 100, "patience": 100, "batch": 16, "imgsz": 640},
+}
+_HEATMAPS: dict[str, Json] = {
+    "uncover": {"epochs": 40, "patience": 20, "batch": 32, "imgsz": 128, "mosaic": 0.0}
+    | {"translate": 0.2, "scale": 0.3, "fliplr": 0.5}
+    | _ADAMW
+    | _GENTLY,
+    # From scratch, no augmentation, YOLOv5's own learning rate.
+    "thesis": {"epochs": 300, "patience": 100, "batch": 16, "imgsz": 640}
+    | {"optimizer": "SGD", "lr0": 0.01}
+    | _PLAIN,
+    "ultralytics": {"epochs": 100, "patience": 100, "batch": 16, "imgsz": 640, "mosaic": 0.0},
+}
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a network is trained."""
+
+    preset: Preset = "uncover"
+    """uncover: chosen here by measurement. thesis: what the thesis evolved for its first model
+    and used for its second. ultralytics: its defaults."""
+
+    epochs: int = 0
+    """Times through the training pictures; 0: the preset's."""
+
+    patience: int = 0
+    """Stop when so many epochs have not improved the validation; 0: the preset's."""
+
+    batch: int = 0
+    """Pictures a step; 0: the preset's."""
+
+    imgsz: int = 0
+    """Side of the square that the network sees, a multiple of 32; 0: the preset's."""
+
+    hyper: str = ""
+    """A yaml of Ultralytics' hyper-parameters that overrule the preset's, as 'uncover tune'
+    writes it."""
+
+    fitness: tuple[float, float] = (0.1, 0.9)
+    """What the best epoch is best in: so much of mAP50, so much of mAP50-95 (the thesis's)."""
+
+    seed: int = 0
+    """Of the first weights, the order of pictures and the augmentation."""
+
+
+def settings(schedule: Schedule, kind: Kind) -> Json:
+    """Ultralytics' settings for a training."""
+    preset = (_HEATMAPS if kind == "heatmap" else _PICTURES)[schedule.preset]
+    given = {
+        name: getattr(schedule, name)
+        for name in ("epochs", "patience", "batch", "imgsz")
+        if getattr(schedule, name)
+    }
+    for name, value in given.items():
+        if value < 1:
+            raise UserError(f"--{name} {value}: expected 1 or more")
+    merged = preset | _hyper(schedule.hyper) | given | {"seed": schedule.seed}
+    if merged["imgsz"] % 32:
+        raise UserError(f"--imgsz {merged['imgsz']}: expected a multiple of 32")
+    closing = merged.get("close_mosaic", 10) if merged.get("mosaic", 1.0) else 0
+    merged["close_mosaic"] = min(closing, merged["epochs"] // 2)
+    return merged
+
+
+def _hyper(path: str) -> Json:
+    """The hyper-parameters in a file."""
+    if not path:
+        return {}
+    try:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - a Path is not needed for this
+            content = yaml.safe_load(file)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"--hyper {path}: cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"--hyper {path}: expected lines of NAME: VALUE")
+    return content
+
+
+assert set(_PICTURES) == set(_HEATMAPS) == set(get_args(Preset))

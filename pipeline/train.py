@@ -1,0 +1,265 @@
+"""``uncover train``: the ladder of models, step by step or all at once.
+
+A finished training is ``runs/train/NAME``::
+
+    best.pt             the averaged network of the best epoch, half precision
+    manifest.json       settings, data, scores of every split, thresholds, versions
+    results.csv, .png   losses and scores, epoch by epoch
+    val/ test/ ...      for each split the curves and the confusion matrix
+"""
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+import tyro
+import yaml
+
+from pipeline import runs, schedule
+from pipeline.errors import UserError
+from pipeline.runs import Json
+from pipeline.schedule import Kind, Schedule, Size
+
+if TYPE_CHECKING:  # this brings numpy, which --help need not wait for
+    from pipeline.dataset import Dataset
+
+_KEPT = ("results.csv", "results.png", "labels.jpg", "train_batch0.jpg", "train_batch1.jpg")
+
+
+@dataclass(frozen=True)
+class _Training:
+    """What all trainings share."""
+
+    kind: ClassVar[Kind]
+
+    data: str
+    """A prepared dataset, by its name in datasets/ or by its folder."""
+
+    name: str = ""
+    """The result is written to runs/train/NAME; by default the model's kind and the dataset."""
+
+    size: Size = "n"
+    """Of the YOLOv5. m is the thesis's."""
+
+    weights: str = ""
+    """A checkpoint to begin with; without one, training begins from scratch."""
+
+    schedule: Annotated[Schedule, tyro.conf.OmitArgPrefixes] = field(default_factory=Schedule)
+    """How it is trained."""
+
+    device: str = ""
+    """cpu, 0, or 0,1 for several GPUs; by default the first GPU if there is one."""
+
+    workers: int = 4
+    """Processes that load pictures beside a GPU (a CPU has none to spare)."""
+
+    cache: bool = True
+    """Keep the scaled pictures in memory, where they fit."""
+
+    mixed: bool = True
+    """Mixed precision: bfloat16 on processors that have it, float16 on GPUs."""
+
+    overwrite: bool = False
+    """Replace a result of this name that was made otherwise."""
+
+    def run(self) -> Path:
+        """Train, judge and write; or find that it is there already."""
+        settings = schedule.settings(self.schedule, self.kind)
+        name = runs.plain_name(self.name or f"{self.kind}-{Path(self.data).name}")
+        from pipeline import dataset, yolo
+
+        data = dataset.open_dataset(self.data)
+        self._check(data)
+        start = None
+        if self.weights:
+            start = yolo.sha256(_existing(self.weights))
+            _check_start(Path(self.weights), data)
+        record: Json = {
+            "settings": settings
+            | {"kind": self.kind, "size": self.size, "fitness": list(self.schedule.fitness)},
+            "sources": {"dataset": data.fingerprint(), "weights": start},
+        }
+        target = runs.home() / "runs" / "train" / name
+        if runs.up_to_date(target, record, self.overwrite):
+            print(f"{target} is up to date: same settings and pictures")
+            return target
+        with runs.resumable_folder(target, record) as folder:
+            self._train(folder, data, settings)
+            manifest = record | self._judged(folder, data, settings)
+            _tidy(folder)
+            runs.write_json(folder / "manifest.json", manifest | {"made": runs.provenance()})
+        _tell(target, manifest)
+        return target
+
+    def _train(self, folder: Path, data: "Dataset", settings: Json) -> None:
+        from pipeline.stage1 import device_of
+        from pipeline.yolo import training
+
+        described = folder / "data.yaml"
+        runs.write_text(described, self._yaml(data, "val"))
+        several = "," in self.device
+        device = self.device if several else str(device_of(self.device))
+        first = device_of(self.device.split(",")[0])
+        more: Json = {"device": device, "workers": self.workers}
+        more["cache"] = "ram" if self.cache else False
+        more["amp"] = self.mixed and training.bfloat16_here(first)
+        if self.weights:
+            more["pretrained"] = self.weights
+        training.train(folder / "training", described, f"yolov5{self.size}.yaml", settings | more)
+        training.publish(folder / "training" / "weights" / "best.pt", folder / "best.pt")
+
+    def _judged(self, folder: Path, data: "Dataset", settings: Json) -> Json:
+        """The scores of every split but the training's, and the thresholds from validation."""
+        from pipeline.stage1 import device_of
+        from pipeline.yolo import sha256, training
+
+        how: Json = {name: settings[name] for name in ("imgsz", "batch")}
+        how["device"] = str(device_of(self.device.split(",")[0]))
+        scores: Json = {}
+        for split in data.manifest()["pictures"]:
+            if split != "train":
+                described = folder / "training" / f"data-{split}.yaml"
+                runs.write_text(described, self._yaml(data, split))
+                scores[split] = training.judge(
+                    folder / "best.pt", described, "val", how, folder / split
+                )
+        return {
+            "weights": {"sha256": sha256(folder / "best.pt")},
+            "scores": scores,
+            "threshold": scores["val"]["classes"][self._face(data)]["threshold"],
+        }
+
+    def _yaml(self, data: "Dataset", judged: str) -> str:
+        """What Ultralytics, and our own pictures, are told of the data."""
+        content: Json = {
+            "path": str(data.root),
+            "train": "images/train",
+            "val": f"images/{judged}",
+            "channels": self._channels(data),
+            "names": dict(enumerate(self._names(data))),
+            "fitness": list(self.schedule.fitness),
+        }
+        if len(self._names(data)) < len(data.names):
+            content["only"] = data.names.index(self._face(data))
+        return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+    def _channels(self, data: "Dataset") -> int:
+        return int(data.manifest().get("channels", 3))
+
+    def _names(self, data: "Dataset") -> list[str]:
+        return data.names
+
+    def _face(self, data: "Dataset") -> str:
+        from pipeline.parts import PARTS, WHOLE_FACE
+
+        return PARTS[WHOLE_FACE] if len(data.names) > 1 else data.names[0]
+
+    def _check(self, data: "Dataset") -> None:
+        """Whether the dataset is one for this kind of model."""
+        pictures = data.manifest()["pictures"]
+        for split in ("train", "val"):
+            if not pictures.get(split):
+                raise UserError(
+                    f"{data.root}: there are no pictures in {split}; 'uncover prepare' with "
+                    "--split or --val-share makes some"
+                )
+
+
+@dataclass(frozen=True)
+class TrainParts(_Training):
+    """Train stage 1: a YOLOv5 of the ten facial parts, on pictures.
+
+    Left and right are safe: a mirrored face exchanges the classes of its sides.
+
+    Example: uncover train parts --data faces --size n
+    """
+
+    kind: ClassVar[Kind] = "parts"
+
+    def _check(self, data: "Dataset") -> None:
+        from pipeline.parts import PARTS
+
+        if data.names != list(PARTS):
+            raise UserError(
+                f"{data.root}: a dataset of {', '.join(data.names)}; the ten parts come from "
+                "'uncover prepare' with --classes parts"
+            )
+        super()._check(data)
+
+
+@dataclass(frozen=True)
+class TrainFace(_Training):
+    """Train the control: a YOLOv5 of the whole face alone, on pictures.
+
+    A dataset of the ten parts serves as well: of its labels, the whole face is taken.
+
+    Example: uncover train face --data faces --size n
+    """
+
+    kind: ClassVar[Kind] = "face"
+
+    def _check(self, data: "Dataset") -> None:
+        from pipeline.parts import PARTS
+
+        if self._channels(data) != 3 or (len(data.names) > 1 and data.names != list(PARTS)):
+            raise UserError(f"{data.root}: no dataset of pictures with faces or the ten parts")
+        super()._check(data)
+
+    def _names(self, data: "Dataset") -> list[str]:
+        return [self._face(data)]
+
+
+@dataclass(frozen=True)
+class TrainHeatmap(_Training):
+    """Train stage 2: a YOLOv5 that finds the whole face in heatmaps, from scratch.
+
+    Example: uncover extract --data faces --weights runs/train/parts-faces/best.pt --name maps
+    Then:    uncover train heatmap --data maps
+    """
+
+    kind: ClassVar[Kind] = "heatmap"
+
+    def _check(self, data: "Dataset") -> None:
+        if "recipe" not in data.manifest():
+            raise UserError(f"{data.root}: no heatmaps; 'uncover extract' makes them")
+        super()._check(data)
+
+
+def _existing(path: str) -> Path:
+    if not Path(path).is_file():
+        raise UserError(f"--weights {path}: there is no such file")
+    return Path(path)
+
+
+def _check_start(path: Path, data: "Dataset") -> None:
+    """A checkpoint to begin with must see as many channels as the data have."""
+    from pipeline import yolo
+
+    channels = int(data.manifest().get("channels", 3))
+    network = yolo.load(path)
+    if network.channels != channels:
+        raise UserError(
+            f"--weights {path}: a network for {network.channels} channels; the data have {channels}"
+        )
+
+
+def _tidy(folder: Path) -> None:
+    """Keep what people look at; the optimizer's state has done its work."""
+    training = folder / "training"
+    for name in _KEPT:
+        if (training / name).is_file():
+            (training / name).replace(folder / name)
+    shutil.rmtree(training)
+
+
+def _tell(target: Path, manifest: Json) -> None:
+    print(f"{target}")
+    print(f"  {'':<14}{'P':>8}{'R':>8}{'F1':>8}{'AP50':>8}{'AP50-95':>9}")
+    for split, scores in manifest["scores"].items():
+        rows = {"all": scores["all"]} if len(scores["classes"]) > 1 else {}
+        for name, figures in (rows | scores["classes"]).items():
+            if name in {"all", "whole face", "face"}:
+                values = "".join(f"{figures[key]:>8.3f}" for key in ("P", "R", "F1", "AP50"))
+                print(f"  {split:<12}{name:<12}{values}{figures['AP50-95']:>9.3f}")
+    print(f"  threshold {manifest['threshold']:.3f}, chosen on validation; weights: best.pt")

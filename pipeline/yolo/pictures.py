@@ -1,0 +1,135 @@
+"""What a network sees while it learns: Ultralytics' dataset, with what it gets wrong here mended.
+
+- Files are read by the same strict readers, and scaled by the same letterbox, as in detection.
+- A mirrored face has its left where its right was: classes change places with it, and in a
+  stack of heatmaps the channels do, too.
+- What lies outside a heatmap is dark, not grey.
+- Validation sees squares, as detection does, not Ultralytics' rectangles.
+
+All this follows from the data yaml, so that the processes of several GPUs agree on it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from ultralytics.data.augment import Compose, LetterBox, RandomFlip, RandomPerspective
+from ultralytics.data.dataset import YOLODataset
+
+from pipeline import heatmaps, images
+from pipeline.images import Letterbox
+from pipeline.parts import MIRRORED_PARTS
+
+Labels = dict[str, Any]  # Ultralytics' dictionary of a picture and its boxes
+
+GREY = 114  # what Ultralytics, and stage 1, put around a picture
+
+
+class Pictures(YOLODataset):  # type: ignore[misc]
+    """One split of a prepared dataset: RGB pictures, or heatmaps of one or ten channels."""
+
+    def update_labels(self, include_class: list[int] | None) -> None:
+        """Keep the one class that the data yaml asks for (``only``) as class 0, if it does."""
+        only = self.data.get("only")
+        super().update_labels(include_class if only is None else [only])
+        if only is not None:
+            for label in self.labels:
+                label["cls"][:] = 0
+
+    def load_image(
+        self,
+        i: int,
+        rect_mode: bool = True,  # noqa: ARG002 - Ultralytics' signature
+        resize_short: bool = False,  # noqa: ARG002
+    ) -> tuple[NDArray[np.uint8], tuple[int, int], tuple[int, int]]:
+        """A picture (H, W, C) scaled as the letterbox would, its sizes before and after."""
+        if self.ims[i] is not None:
+            return self.ims[i], self.im_hw0[i], self.im_hw[i]
+        picture = read(Path(self.im_files[i]), self.channels)
+        height, width = picture.shape[:2]
+        scaled = Letterbox(width, height, self.imgsz, self.imgsz).scaled(picture)
+        if self.augment and self.cache != "ram":  # mosaics are made of the last pictures seen
+            self.ims[i], self.im_hw0[i], self.im_hw[i] = scaled, (height, width), scaled.shape[:2]
+            self.buffer.append(i)
+            if 1 < len(self.buffer) >= self.max_buffer_length:
+                gone = self.buffer.pop(0)
+                self.ims[gone], self.im_hw0[gone], self.im_hw[gone] = None, None, None
+        return scaled, (height, width), scaled.shape[:2]
+
+    def build_transforms(self, hyp: Any) -> Compose:  # noqa: ANN401 - Ultralytics' settings
+        """Ultralytics' own, with ours in the places where they differ."""
+        transforms = super().build_transforms(hyp)
+        if not self.augment:
+            for each in transforms.transforms:
+                if isinstance(each, LetterBox):
+                    each.padding_value = border(self.channels)
+            return transforms
+        mirror = Mirror(hyp.fliplr, len(self.data["names"]), self.channels)
+        if self.channels == 3:
+            flips = [
+                number
+                for number, each in enumerate(transforms.transforms)
+                if isinstance(each, RandomFlip) and each.direction == "horizontal"
+            ]
+            assert len(flips) == 1, "Ultralytics' transforms have changed"
+            transforms.transforms[flips[0]] = mirror
+            return transforms
+        shift = Shift(
+            translate=hyp.translate, scale=hyp.scale, shear=0.0, size=(self.imgsz, self.imgsz)
+        )
+        return Compose([shift, mirror, transforms.transforms[-1]])  # the last one makes tensors
+
+
+class Mirror(RandomFlip):  # type: ignore[misc]
+    """A flip after which the subject's left is where the right was, in every respect."""
+
+    def __init__(self, p: float, classes: int, channels: int) -> None:
+        super().__init__(p, "horizontal")
+        self.swaps = np.array(MIRRORED_PARTS) if classes == len(MIRRORED_PARTS) else None
+        self.channels = list(MIRRORED_PARTS) if channels == len(MIRRORED_PARTS) else None
+
+    def apply_image(self, labels: Labels, params: Labels) -> Labels:
+        """The mirrored picture; of a stack, each channel where its mirrored part belongs."""
+        labels = super().apply_image(labels, params)
+        if params["flip"] and self.channels is not None:
+            labels["img"] = labels["img"][..., self.channels]
+        return labels
+
+    def apply_instances(self, labels: Labels, params: Labels) -> Labels:
+        """The mirrored boxes, each under the class that it is now."""
+        labels = super().apply_instances(labels, params)
+        if params["flip"] and self.swaps is not None:
+            classes = labels["cls"]
+            labels["cls"] = self.swaps[classes.astype(int)].astype(classes.dtype)
+        return labels
+
+
+class Shift(RandomPerspective):  # type: ignore[misc]
+    """A heatmap moved and scaled, with darkness around it."""
+
+    def apply_image(self, labels: Labels, params: Labels | None = None) -> Labels:
+        """The moved heatmap; four channels at once are what OpenCV takes."""
+        assert params is not None
+        heat, size = labels["img"], params["size"]
+        moved = np.zeros((size[1], size[0], heat.shape[2]), np.uint8)
+        for first in range(0, heat.shape[2], 4):
+            part = cv2.warpAffine(heat[..., first : first + 4], params["M"][:2], size)
+            moved[..., first : first + 4] = part.reshape(size[1], size[0], -1)
+        labels["img"] = moved
+        labels["resized_shape"] = moved.shape[:2]
+        return labels
+
+
+def border(channels: int) -> int:
+    """What lies around a picture of so many channels: RGB has three, a heatmap one or ten."""
+    return GREY if channels == 3 else 0
+
+
+def read(path: Path, channels: int) -> NDArray[np.uint8]:
+    """A picture as Ultralytics wants it: (H, W, 3) BGR, or a heatmap (H, W, C)."""
+    if channels == 3:
+        return np.asarray(cv2.cvtColor(images.read(path), cv2.COLOR_RGB2BGR), np.uint8)
+    stack, _ = heatmaps.read(path)
+    return np.ascontiguousarray(stack.transpose(1, 2, 0))
