@@ -27,6 +27,7 @@ from pipeline.runs import Json
 from pipeline.yolo.pictures import Pictures
 
 NMS_IOU = 0.6  # the thesis's, in detection as in validation
+_THREADS = torch.get_num_threads()  # before Ultralytics leaves one core of the processor idle
 _ENDED = "trained.json"
 
 
@@ -76,8 +77,9 @@ class Trainer(DetectionTrainer):  # type: ignore[misc]
         self.model.criterion = _FullPrecision(self.model.init_criterion())
 
     def _setup_train(self) -> None:
-        """As Ultralytics, and on a processor that has bfloat16, in that."""
+        """As Ultralytics, on all cores, and on a processor that has bfloat16, in that."""
         super()._setup_train()
+        torch.set_num_threads(_THREADS)
         if self.device.type == "cpu" and self.args.amp:
             self.amp = True  # Ultralytics knows mixed precision on GPUs alone
 
@@ -191,6 +193,7 @@ def judge(
     network = yolo.load(weights, engine.select_device(settings["device"], verbose=False))
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(_THREADS)
     validator(model=network.model)
     box, names = validator.metrics.box, network.names
     scores: Json = {
