@@ -86,7 +86,7 @@ class _Training:
             return target
         with runs.resumable_folder(target, record) as folder:
             self._train(folder, data, settings)
-            manifest = record | self._judged(folder, data, settings)
+            manifest = record | self._published(folder, data, settings)
             _tidy(folder)
             runs.write_json(folder / "manifest.json", manifest | {"made": runs.provenance()})
         _tell(target, manifest)
@@ -107,13 +107,16 @@ class _Training:
         if self.weights:
             more["pretrained"] = self.weights
         training.train(folder / "training", described, f"yolov5{self.size}.yaml", settings | more)
-        training.publish(folder / "training" / "weights" / "best.pt", folder / "best.pt")
 
-    def _judged(self, folder: Path, data: "Dataset", settings: Json) -> Json:
-        """The scores of every split but the training's, and the thresholds from validation."""
+    def _published(self, folder: Path, data: "Dataset", settings: Json) -> Json:
+        """Write best.pt; its scores on every split but the training's, and its threshold."""
         from pipeline.stage1 import device_of
         from pipeline.yolo import sha256, training
 
+        about = {"kind": self.kind, "size": self.size, "imgsz": settings["imgsz"]}
+        about |= self._about(data)
+        trained, judged = folder / "training" / "weights" / "best.pt", folder / "training" / "j.pt"
+        training.publish(trained, judged, about)
         how: Json = {name: settings[name] for name in ("imgsz", "batch")}
         how["device"] = str(device_of(self.device.split(",")[0]))
         scores: Json = {}
@@ -121,14 +124,18 @@ class _Training:
             if split != "train":
                 described = folder / "training" / f"data-{split}.yaml"
                 runs.write_text(described, self._yaml(data, split))
-                scores[split] = training.judge(
-                    folder / "best.pt", described, "val", how, folder / split
-                )
+                scores[split] = training.judge(judged, described, how, folder / split)
+        about["threshold"] = scores["val"]["classes"][self._face(data)]["threshold"]
+        training.publish(trained, folder / "best.pt", about)
         return {
             "weights": {"sha256": sha256(folder / "best.pt")},
+            "about": about,
             "scores": scores,
-            "threshold": scores["val"]["classes"][self._face(data)]["threshold"],
         }
+
+    def _about(self, data: "Dataset") -> Json:  # noqa: ARG002 - of heatmaps there is more to say
+        """What else detection must know of the weights."""
+        return {}
 
     def _yaml(self, data: "Dataset", judged: str) -> str:
         """What Ultralytics, and our own pictures, are told of the data."""
@@ -225,6 +232,11 @@ class TrainHeatmap(_Training):
             raise UserError(f"{data.root}: no heatmaps; 'uncover extract' makes them")
         super()._check(data)
 
+    def _about(self, data: "Dataset") -> Json:
+        manifest = data.manifest()
+        first = {"sha256": manifest["weights"]["sha256"], "imgsz": manifest["settings"]["imgsz"]}
+        return {"recipe": manifest["recipe"], "stage1": first}
+
 
 def _existing(path: str) -> Path:
     if not Path(path).is_file():
@@ -262,4 +274,6 @@ def _tell(target: Path, manifest: Json) -> None:
             if name in {"all", "whole face", "face"}:
                 values = "".join(f"{figures[key]:>8.3f}" for key in ("P", "R", "F1", "AP50"))
                 print(f"  {split:<12}{name:<12}{values}{figures['AP50-95']:>9.3f}")
-    print(f"  threshold {manifest['threshold']:.3f}, chosen on validation; weights: best.pt")
+    print(
+        f"  threshold {manifest['about']['threshold']:.3f}, chosen on validation; weights: best.pt"
+    )

@@ -31,6 +31,8 @@ from pipeline.runs import Json
 # Integrations that would send a training's curves or a model to somebody's server.
 _CALL_HOME = ("sync", "clearml", "comet", "dvc", "hub", "mlflow", "neptune", "wandb")
 
+ABOUT = "uncover"  # in a checkpoint: how the weights are to be used
+
 # What Ultralytics, torch and pickle raise at files that are not what they should be.
 _NO_WEIGHTS = (
     *(TypeError, KeyError, AttributeError, ModuleNotFoundError),
@@ -155,6 +157,12 @@ def checkpoint(path: Path) -> Json:
             "their own: only tensors and known classes are read (--debug shows which)"
         ) from error
     return content
+
+
+def about(path: Path) -> Json:
+    """What a training of ours has written into its weights of how they are to be used."""
+    said = checkpoint(path).get(ABOUT)
+    return said if isinstance(said, dict) else {}
 
 
 def load(path: Path, device: str | torch.device = "cpu") -> Network:

@@ -19,8 +19,10 @@ from ultralytics.data.augment import Compose, LetterBox, RandomFlip, RandomPersp
 from ultralytics.data.dataset import YOLODataset
 
 from pipeline import heatmaps, images
+from pipeline.errors import UserError
 from pipeline.images import Letterbox
 from pipeline.parts import MIRRORED_PARTS
+from pipeline.runs import Json
 
 Labels = dict[str, Any]  # Ultralytics' dictionary of a picture and its boxes
 
@@ -30,13 +32,44 @@ GREY = 114  # what Ultralytics, and stage 1, put around a picture
 class Pictures(YOLODataset):  # type: ignore[misc]
     """One split of a prepared dataset: RGB pictures, or heatmaps of one or ten channels."""
 
-    def update_labels(self, include_class: list[int] | None) -> None:
-        """Keep the one class that the data yaml asks for (``only``) as class 0, if it does."""
-        only = self.data.get("only")
-        super().update_labels(include_class if only is None else [only])
-        if only is not None:
-            for label in self.labels:
-                label["cls"][:] = 0
+    def __init__(
+        self,
+        path: str,
+        data: Json,
+        hyp: Any,  # noqa: ANN401 - Ultralytics' settings
+        *,
+        augment: bool,
+        batch: int | None = None,
+    ) -> None:
+        only = data.get("only")  # of the labels, the class that is learned alone
+        super().__init__(
+            img_path=path,
+            imgsz=hyp.imgsz,
+            batch_size=batch or 16,
+            augment=augment,
+            hyp=hyp,
+            rect=False,
+            cache=hyp.cache or None,
+            single_cls=only is not None,
+            classes=None if only is None else [only],
+            prefix="train: " if augment else "val: ",
+            data=data,
+        )
+
+    def get_labels(self) -> list[Labels]:
+        """The labels of every picture; Ultralytics would leave odd ones out in silence."""
+        asked = set(self.im_files)
+        try:
+            labels: list[Labels] = super().get_labels()
+        except RuntimeError:  # when it leaves out all of them
+            labels = []
+        left_out = sorted(asked - {label["im_file"] for label in labels})
+        if left_out:
+            raise UserError(
+                f"{left_out[0]}: cannot be trained on (under 10 pixels, broken, or labels that "
+                f"make no sense), {len(left_out)} such pictures; the log above says why"
+            )
+        return labels
 
     def load_image(
         self,

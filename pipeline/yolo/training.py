@@ -36,7 +36,7 @@ class Validator(DetectionValidator):  # type: ignore[misc]
 
     def build_dataset(self, img_path: str, mode: str = "val", batch: int | None = None) -> Pictures:
         """The pictures of a split."""
-        return _pictures(self.args, self.data, img_path, mode, batch, int(max(self.stride, 32)))
+        return Pictures(img_path, self.data, self.args, augment=mode == "train", batch=batch)
 
     def get_stats(self) -> dict[str, Any]:
         """Ultralytics' figures, and fitness as a weighted sum of mAP50 and mAP50-95."""
@@ -57,8 +57,7 @@ class Trainer(DetectionTrainer):  # type: ignore[misc]
         self, img_path: str, mode: str = "train", batch: int | None = None
     ) -> Pictures:
         """The pictures of a split."""
-        stride = max(int(engine.unwrap_model(self.model).stride.max()), 32)
-        return _pictures(self.args, self.data, img_path, mode, batch, stride)
+        return Pictures(img_path, self.data, self.args, augment=mode == "train", batch=batch)
 
     def get_validator(self) -> Validator:
         """Our validation."""
@@ -163,10 +162,10 @@ def train(folder: Path, data: Path, model: str, settings: Json) -> bool:
     return epoch > 0
 
 
-def publish(checkpoint: Path, target: Path) -> None:
+def publish(checkpoint: Path, target: Path, about: Json) -> None:
     """What detection needs of a checkpoint: the averaged network in half precision.
 
-    No optimizer, no settings with the paths of a machine.
+    ``about`` is written into it. No optimizer, no settings with the paths of a machine.
     """
     saved = yolo.checkpoint(checkpoint)
     model = saved["model"].half()
@@ -176,23 +175,20 @@ def publish(checkpoint: Path, target: Path) -> None:
         parameter.requires_grad_(requires_grad=False)
     partial = target.with_suffix(".partial")
     content = {"model": model, "ema": None, "epoch": -1, "train_args": dict(model.args)}
+    content[yolo.ABOUT] = about
     torch_save(content, partial)
     partial.replace(target)
 
 
-def judge(
-    weights: Path, data: Path, split: str, settings: Json, folder: Path | None = None
-) -> Json:
-    """Precision, recall and average precision of weights on a split; curves into ``folder``."""
+def judge(weights: Path, data: Path, settings: Json, folder: Path) -> Json:
+    """Precision, recall and average precision on what the yaml calls val; curves in ``folder``."""
     validator = Validator(
-        save_dir=folder or data.parent,
+        save_dir=folder,
         args=settings
-        | {"data": str(data), "split": split, "plots": folder is not None, "conf": 0.001}
-        | {"iou": NMS_IOU, "mode": "val", "model": str(weights), "rect": False, "cache": False},
+        | {"data": str(data), "split": "val", "plots": True, "conf": 0.001, "iou": NMS_IOU}
+        | {"mode": "val", "model": str(weights), "rect": False, "cache": False},
     )
     network = yolo.load(weights, engine.select_device(settings["device"], verbose=False))
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(_THREADS)
     validator(model=network.model)
     box, names = validator.metrics.box, network.names
@@ -230,28 +226,6 @@ def _peak(confidence: NDArray[np.float64], curves: NDArray[np.float64]) -> float
     if not curves.size:
         return 0.0
     return float(confidence[int(np.argmax(smooth(curves.mean(0), 0.1)))])
-
-
-def _pictures(
-    args: Any,  # noqa: ANN401 - Ultralytics' settings
-    data: Json,
-    path: str,
-    mode: str,
-    batch: int | None,
-    stride: int,
-) -> Pictures:
-    return Pictures(
-        img_path=path,
-        imgsz=args.imgsz,
-        batch_size=batch or 16,
-        augment=mode == "train",
-        hyp=args,
-        rect=False,
-        cache=args.cache or None,
-        stride=stride,
-        prefix=f"{mode}: ",
-        data=data,
-    )
 
 
 def _epochs_done(last: Path) -> int:

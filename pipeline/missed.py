@@ -1,0 +1,142 @@
+"""Missed faces, and who finds them: the tables behind the question of the whole project.
+
+A picture is *missed* by a detector that gives no box at or above its threshold. Another
+detector *answers* it with its best box, if that is at or above its own threshold; the
+answer is *right* if the box overlaps a true face enough. What was recovered is counted
+against all missed pictures, not against those in which there was something to see.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import boxes as box
+from pipeline.predictions import Answer, Scene
+
+ENOUGH = 0.5  # IoU
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How one detector does on what another has missed."""
+
+    pictures: int  # with a face
+    missed: int
+    answered: int
+    right: int
+    right_loosely: int  # at IoU 0.3
+
+    @property
+    def recovered(self) -> float:
+        """Of all missed pictures, the share that is answered rightly."""
+        return self.right / self.missed if self.missed else 0.0
+
+    @property
+    def precision(self) -> float:
+        """Of all answers, the share that is right; 1 of none."""
+        return self.right / self.answered if self.answered else 1.0
+
+
+def best_of(answer: Answer) -> float:
+    """The score of the best box, 0 if there is none."""
+    return float(answer.scores.max()) if len(answer.scores) else 0.0
+
+
+def is_missed(scene: Scene, name: str, conf: float) -> bool:
+    """Whether a detector gives no box at or above a threshold."""
+    return best_of(scene.answers[name]) < conf
+
+
+def overlap(scene: Scene, name: str) -> float:
+    """How well the best box of a detector fits a true face (IoU)."""
+    answer = scene.answers[name]
+    if not len(answer.scores) or not len(scene.truth):
+        return 0.0
+    top = answer.boxes[int(np.argmax(answer.scores))][None]
+    return float(box.iou(top, scene.truth).max())
+
+
+def tally(scenes: Sequence[Scene], base: str, conf: float, other: str, other_conf: float) -> Tally:
+    """How ``other`` does on the pictures with a face that ``base`` misses."""
+    faces = [scene for scene in scenes if len(scene.truth)]
+    missed = [scene for scene in faces if is_missed(scene, base, conf)]
+    answered = [scene for scene in missed if best_of(scene.answers[other]) >= other_conf]
+    overlaps = np.array([overlap(scene, other) for scene in answered])
+    return Tally(
+        len(faces),
+        len(missed),
+        len(answered),
+        int((overlaps >= ENOUGH).sum()),
+        int((overlaps >= 0.3).sum()),
+    )
+
+
+def threshold_for(
+    scenes: Sequence[Scene], base: str, conf: float, other: str, precision: float = 0.9
+) -> float:
+    """The lowest threshold at which ``other`` keeps a precision on what ``base`` misses.
+
+    1 if there is none, so that it answers nothing.
+    """
+    faces = [scene for scene in scenes if len(scene.truth) and is_missed(scene, base, conf)]
+    scores = np.array([best_of(scene.answers[other]) for scene in faces])
+    right = np.array([overlap(scene, other) >= ENOUGH for scene in faces])
+    return lowest(scores, right, precision)
+
+
+def lowest(scores: NDArray[np.float64], right: NDArray[np.bool_], precision: float) -> float:
+    """The lowest score down to which the share of right ones is at least ``precision``."""
+    order = np.argsort(-scores, kind="stable")
+    shares = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    enough = np.flatnonzero((shares >= precision) & (scores[order] > 0))
+    return float(scores[order][enough[-1]]) if len(enough) else 1.0
+
+
+@dataclass(frozen=True)
+class Detection:
+    """How a detector, or a pair of them, does on all pictures."""
+
+    faces: int
+    found: int
+    boxes: int
+    right: int
+
+    @property
+    def recall(self) -> float:
+        """Of the faces, the share that is found."""
+        return self.found / self.faces if self.faces else 0.0
+
+    @property
+    def precision(self) -> float:
+        """Of the boxes, the share that is a face; 1 of none."""
+        return self.right / self.boxes if self.boxes else 1.0
+
+
+def detection(
+    scenes: Sequence[Scene], base: str, conf: float, other: str = "", other_conf: float = 1.0
+) -> Detection:
+    """All boxes of ``base``, and where it has none, the best one of ``other``."""
+    faces = found = given = right = 0
+    for scene in scenes:
+        answer = scene.answers[base]
+        boxes = answer.boxes[answer.scores >= conf]
+        if not len(boxes) and other and best_of(scene.answers[other]) >= other_conf:
+            second = scene.answers[other]
+            boxes = second.boxes[int(np.argmax(second.scores))][None]
+        matches = _matches(boxes, scene.truth)
+        faces, given = faces + len(scene.truth), given + len(boxes)
+        found, right = found + matches, right + matches
+    return Detection(faces, found, given, right)
+
+
+def _matches(boxes: box.Boxes, truth: box.Boxes) -> int:
+    """How many boxes, best first, find a face that none before has found."""
+    free = np.ones(len(truth), bool)
+    overlaps = box.iou(boxes, truth)
+    for row in overlaps:
+        fits = np.where(free, row, 0)
+        if len(fits) and fits.max() >= ENOUGH:
+            free[int(np.argmax(fits))] = False
+    return int((~free).sum())

@@ -1,0 +1,219 @@
+"""``uncover train``: whole results, resumed after a kill, the same numbers again."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from synthetic import ibug_folder
+
+from pipeline import runs, schedule, yolo
+from pipeline.errors import UserError
+from pipeline.extract import Extract
+from pipeline.parts import PARTS
+from pipeline.prepare import Prepare
+from pipeline.schedule import Schedule
+from pipeline.train import TrainFace, TrainHeatmap, TrainParts
+
+FEW = {"epochs": 2, "imgsz": 64, "batch": 8}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A home with a small dataset of parts and a trained stage 1."""
+    home = tmp_path_factory.mktemp("home")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("UNCOVER_HOME", str(home))
+    threads = torch.get_num_threads()
+    ibug_folder(home / "source" / "helen_train", count=24)
+    ibug_folder(home / "source" / "helen_test", count=4, start=100)
+    Prepare((f"ibug={home / 'source'}",), "faces", workers=1).run()
+    TrainParts("faces", "parts", schedule=Schedule(**FEW), device="cpu").run()
+    yield home
+    patch.undo()
+    torch.set_num_threads(threads)
+
+
+def manifest(folder):
+    return json.loads((folder / "manifest.json").read_text())
+
+
+def test_a_finished_training_has_all_that_people_look_at(place):
+    """Weights, scores, curves, confusion matrix; nothing half, no optimizer."""
+    folder = place / "runs" / "train" / "parts"
+    names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    wanted = {"best.pt", "manifest.json", "results.csv", "results.png", "data.yaml", "labels.jpg"}
+    for split in ("val", "test"):
+        wanted |= {f"{split}/BoxF1_curve.png", f"{split}/confusion_matrix.png"}
+
+    assert wanted <= names
+    assert not [path for path in folder.parent.iterdir() if path.name.endswith(".resumable")]
+    found = manifest(folder)
+    assert set(found["scores"]) == {"val", "test"}
+    assert 0 <= found["about"]["threshold"] <= 1
+    assert found["made"]["ultralytics"]
+    assert len((folder / "results.csv").read_text().splitlines()) == 1 + 2
+
+
+def test_the_weights_are_a_stage_1_and_say_nothing_of_this_machine(place):
+    """Loaded safely, ten parts in order, and no path of a home or a dataset inside."""
+    path = place / "runs" / "train" / "parts" / "best.pt"
+
+    assert yolo.load(path).names == list(PARTS)
+    data = path.read_bytes()
+    assert str(place).encode() not in data
+    assert str(runs.home()).encode() not in data
+    assert yolo.sha256(path) == manifest(path.parent)["weights"]["sha256"]
+
+
+def test_the_same_command_again_does_nothing(place, capsys):
+    target = TrainParts("faces", "parts", schedule=Schedule(**FEW), device="cpu").run()
+
+    assert target.name == "parts"
+    assert "up to date" in capsys.readouterr().out
+
+
+def test_other_settings_are_refused_by_name(place):
+    with pytest.raises(UserError, match="epochs: 2 -> 3"):
+        TrainParts("faces", "parts", schedule=Schedule(**FEW | {"epochs": 3}), device="cpu").run()
+
+
+def test_the_same_seed_gives_the_same_weights(place):
+    """Bit by bit, in another folder."""
+    again = TrainParts("faces", "again", schedule=Schedule(**FEW), device="cpu").run()
+    other = TrainParts("faces", "other", schedule=Schedule(**FEW, seed=1), device="cpu").run()
+    states = [
+        yolo.checkpoint(folder / "best.pt")["model"].state_dict()
+        for folder in (place / "runs" / "train" / "parts", again, other)
+    ]
+
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+    assert not all(torch.equal(states[0][key], states[2][key]) for key in states[0])
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on(place):
+    """kill -9 after the first checkpoint; the same command ends it, every epoch once."""
+    words = ["train", "parts", "--data", "faces", "--name", "killed", "--device", "cpu"]
+    words += ["--epochs", "6", "--imgsz", "64", "--batch", "8"]
+    command = [sys.executable, "-m", "pipeline", *words]
+    state = place / "runs" / "train" / ".killed.resumable" / "folder" / "training"
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 120
+    while not (state / "weights" / "last.pt").is_file():
+        assert first.poll() is None, "ended before it could be killed"
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    assert not (place / "runs" / "train" / "killed").exists()
+    second = subprocess.run(command, capture_output=True, text=True)
+
+    assert second.returncode == 0, second.stderr
+    assert "Resuming training" in second.stdout + second.stderr
+    rows = (place / "runs" / "train" / "killed" / "results.csv").read_text().splitlines()
+    assert [int(row.split(",")[0]) for row in rows[1:]] == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_control_learns_one_class_from_the_same_labels(place):
+    folder = TrainFace("faces", schedule=Schedule(**FEW), device="cpu").run()
+
+    assert folder.name == "face-faces"
+    assert yolo.load(folder / "best.pt").names == ["whole face"]
+
+
+@pytest.mark.parametrize(("compose", "channels"), [("stack", 10), ("average", 1)])
+def test_stage_2_learns_on_heatmaps(place, compose, channels):
+    """Ten channels or one, from the weights that the test itself has trained."""
+    from pipeline.recipe import Recipe
+
+    weights = place / "runs" / "train" / "parts" / "best.pt"
+    name = f"maps-{compose}"
+    Extract(weights, name, data="faces", recipe=Recipe(compose=compose), imgsz=96).run()
+    folder = TrainHeatmap(name, schedule=Schedule(**FEW), device="cpu").run()
+    network = yolo.load(folder / "best.pt")
+
+    assert network.channels == channels
+    assert network.names == ["face"]
+
+
+def test_training_may_begin_with_a_checkpoint(place):
+    """Its weights are taken over, and its fingerprint is part of what is compared."""
+    weights = place / "runs" / "train" / "parts" / "best.pt"
+    settings = {"schedule": Schedule(**FEW), "device": "cpu"}
+    folder = TrainParts("faces", "tuned", weights=str(weights), **settings).run()
+
+    assert manifest(folder)["sources"]["weights"] == yolo.sha256(weights)
+    with pytest.raises(UserError, match="weights"):
+        TrainParts("faces", "tuned", **settings).run()
+
+
+WRONG = {
+    "no such data": (TrainParts, {"data": "nowhere"}, "no prepared dataset"),
+    "no such weights": (TrainParts, {"data": "faces", "weights": "x.pt"}, "no such file"),
+    "pictures for stage 2": (TrainHeatmap, {"data": "faces"}, "no heatmaps"),
+    "a device that is not there": (TrainParts, {"data": "faces", "device": "77"}, "CUDA"),
+    "a nonsense device": (TrainParts, {"data": "faces", "device": "toaster"}, "expected cpu"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_cannot_be_trained_is_said_before_it_begins(place, case):
+    kind, settings, words = WRONG[case]
+    with pytest.raises(UserError, match=words):
+        kind(**settings, name="wrong", schedule=Schedule(**FEW)).run()
+
+
+def test_pictures_that_would_be_left_out_in_silence_are_named(place):
+    """Ultralytics ignores what is under ten pixels; a training without them is no training."""
+    weights = place / "runs" / "train" / "parts" / "best.pt"
+    Extract(weights, "maps-tiny", data="faces", imgsz=64).run()
+    with pytest.raises(UserError, match="under 10 pixels"):
+        TrainHeatmap("maps-tiny", schedule=Schedule(**FEW), device="cpu").run()
+
+
+def test_heatmaps_are_no_pictures(place):
+    """A dataset of heatmaps is refused where pictures are expected."""
+    from pipeline.recipe import Recipe
+
+    weights = place / "runs" / "train" / "parts" / "best.pt"
+    Extract(weights, "maps-stack", data="faces", recipe=Recipe(), imgsz=96).run()
+    for kind in (TrainParts, TrainFace):
+        with pytest.raises(UserError, match="maps-stack"):
+            kind("maps-stack", schedule=Schedule(**FEW)).run()
+
+
+def test_presets_are_what_they_are_called():
+    """The thesis's evolved numbers; no augmentation for its second stage."""
+    first = schedule.settings(Schedule("thesis"), "parts")
+    second = schedule.settings(Schedule("thesis"), "heatmap")
+
+    assert (first["epochs"], first["optimizer"], first["lr0"]) == (300, "SGD", 0.0072)
+    assert (first["hsv_h"], first["hsv_s"], first["hsv_v"]) == (0.0107, 0.52782, 0.42373)
+    assert (first["translate"], first["scale"]) == (0.07382, 0.48072)
+    for name in ("translate", "scale", "fliplr", "mosaic"):
+        assert second[name] == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"imgsz": 100}, "multiple of 32"),
+        ({"epochs": -1}, "1 or more"),
+        ({"hyper": "nowhere.yaml"}, "cannot be read"),
+    ],
+)
+def test_settings_that_make_no_sense(settings, words):
+    with pytest.raises(UserError, match=words):
+        schedule.settings(Schedule(**settings), "parts")
+
+
+def test_a_file_of_hyper_parameters_overrules_the_preset(tmp_path):
+    (tmp_path / "h.yaml").write_text("lr0: 0.5\nepochs: 7\n")
+    found = schedule.settings(Schedule(hyper=str(tmp_path / "h.yaml"), epochs=3), "parts")
+
+    assert (found["lr0"], found["epochs"]) == (0.5, 3)
