@@ -3,7 +3,7 @@
 import copy
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,13 +15,16 @@ from pipeline.errors import UserError
 from pipeline.runs import Json
 
 if TYPE_CHECKING:  # these bring torch, which --help need not wait for
+    import torch
     from torch import Tensor
 
     from pipeline.cam import Level, Method, Targets
     from pipeline.cam_reference import Logits
+    from pipeline.recipe import Weighting
     from pipeline.yolo import Network
 
 METHODS = "hirescam,gradcam++,gradcam,xgradcam,layercam,eigencam"
+WARM = 1  # runs of each, ours and the peer's, before those that count
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Bench:
     """Side of the letterboxed picture."""
 
     anchors: int = 12
-    """Targets of each class, as many at each level."""
+    """Targets of each class, as many at each level that is drawn."""
 
     repeat: int = 5
     """Measurements of ours, of which the median counts."""
@@ -65,6 +68,10 @@ class Bench:
     device: str = ""
     """cpu, cuda, or both where there is CUDA (the default)."""
 
+    double: bool = False
+    """Compare the maps in float64. In float32 the published Grad-CAM++ of a trained network
+    hangs on the last bits of the gradient, whoever computes it."""
+
     json: str = ""
     """Also write the rows to this file."""
 
@@ -72,9 +79,10 @@ class Bench:
         """Print the table, row by row; the rows."""
         import torch
 
-        devices = [self.device] if self.device else ["cpu"]
-        if not self.device and torch.cuda.is_available():
-            devices.append("cuda")
+        from pipeline.stage1 import device_of
+
+        both = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+        devices = [device_of(name) for name in ([self.device] if self.device else both)]
         rows: list[Json] = []
         print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
         print(
@@ -88,20 +96,22 @@ class Bench:
             runs.write_json(Path(self.json), rows)
         return rows
 
-    def _cam(self, device: str) -> Iterator[Json]:
+    def _cam(self, device: "torch.device") -> Iterator[Json]:
         from pipeline import cam
+        from pipeline.stage1 import check_side
 
         methods = [name.strip() for name in self.methods.split(",") if name.strip()]
         for name in methods:
             if name not in cam.METHODS:
                 raise UserError(f"--methods {name}: known are {METHODS}")
         network = self._network(device)
+        check_side(self.imgsz, network)
         batch = _photograph(self.imgsz).to(device)
         for method in methods:
             for reach, numbers in (("p5", [2]), ("all", [0, 1, 2])):
                 yield from self._rows(network, batch, method, reach, numbers)
 
-    def _network(self, device: str) -> "Network":
+    def _network(self, device: "torch.device") -> "Network":
         import torch
 
         from pipeline import yolo
@@ -116,70 +126,83 @@ class Bench:
         self, network: "Network", batch: "Tensor", method: str, reach: str, numbers: list[int]
     ) -> Iterator[Json]:
         from pipeline import cam
-        from pipeline.cam_reference import reference_maps
 
-        def levels() -> "list[Level]":
-            return network.look(batch, numbers)
+        def drawn(levels: "list[Level]") -> "Tensor":
+            targets = self._targets(levels, numbers)
+            found = cam.maps(levels, targets, cam.METHODS[method], numbers)
+            return cam.fuse(found, levels[0].features.shape[2:])
 
-        def drawn(found: "list[Level]") -> "tuple[Targets, list[Tensor]]":
-            targets = _targets(found, self.anchors)
-            return targets, cam.maps(found, targets, cam.METHODS[method])
-
-        found = levels()
-        targets, _ = drawn(found)
-        frozen, loaded = (_peer(network, numbers, loaded=asks) for asks in (False, True))
-        theirs = reference_maps(frozen, batch, targets, method)
-        same = cam.maps(found, targets, _as_theirs(method))
-        difference = None if method == "eigencam" else _difference(same, theirs)
+        levels = network.look(batch)
+        targets = self._targets(levels, numbers)
+        frozen, loaded = (_peer(network, loaded=asks) for asks in (False, True))
+        difference = None if method == "eigencam" else self._differ(frozen, batch, method, numbers)
         forward = self._ours(lambda: network.look(batch), batch)
-        maps_only = self._ours(lambda: drawn(found), batch)
-        whole = self._ours(lambda: cam.fuse(drawn(levels())[1]), batch)
-        peak = _peak_mb(lambda: cam.fuse(drawn(levels())[1]), batch)
+        maps_only = self._ours(lambda: drawn(levels), batch)
+        whole = self._ours(lambda: drawn(network.look(batch)), batch)
+        peak = _peak_mb(lambda: drawn(network.look(batch)), batch)
         name, device = f"cam/{method}/{reach}", batch.device.type
-        loop, trick = _runs(loaded, batch, targets, method)
+        loop, trick = _runs(loaded, batch, targets, method, numbers)
         yield _row(name, device, whole, self._theirs(loop, batch), peak, difference)
         if method != "eigencam":  # asks for no gradient and knows no class
-            kinder, _ = _runs(frozen, batch, targets, method)
+            kinder, _ = _runs(frozen, batch, targets, method, numbers)
             yield _row(f"{name}/frozen", device, whole, self._theirs(kinder, batch))
             yield _row(f"{name}/batch", device, whole, self._theirs(trick, batch))
         yield _row(f"{name}/overhead", device, maps_only, forward)
 
+    def _targets(self, levels: "list[Level]", numbers: list[int]) -> "Targets":
+        return everywhere(levels, max(1, self.anchors // len(numbers)), numbers)
+
+    def _differ(
+        self, network: "Network", batch: "Tensor", method: str, numbers: list[int]
+    ) -> float:
+        """How far the two maps of the same targets, levels and scale lie apart."""
+        from pipeline import cam
+        from pipeline.cam_reference import reference_maps
+
+        if self.double:
+            network, batch = copy.deepcopy(network), batch.double()
+            network.model.double()
+        levels = network.look(batch)
+        targets = self._targets(levels, numbers)
+        theirs = reference_maps(_logits(network), batch, targets, method, numbers)
+        return _difference(cam.maps(levels, targets, as_theirs(method), numbers), theirs)
+
     def _ours(self, work: Callable[[], object], batch: "Tensor") -> float:
-        return _median_ms(work, self.repeat, batch, warm=2)
+        return _median_ms(work, self.repeat, batch)
 
     def _theirs(self, work: Callable[[], object], batch: "Tensor") -> float:
-        return _median_ms(work, self.peer_repeat, batch, warm=0)
+        return _median_ms(work, self.peer_repeat, batch)
 
 
-def _peer(network: "Network", numbers: list[int], *, loaded: bool) -> "Logits":
-    """The network for pytorch-grad-cam, at these levels; a copy, for ours asks for no gradient."""
-    from pipeline.cam_reference import Logits
-
+def _peer(network: "Network", *, loaded: bool) -> "Network":
+    """The network for pytorch-grad-cam: a copy, because ours asks for no gradient."""
     copied = copy.deepcopy(network)
     for parameter in copied.model.parameters():
         parameter.requires_grad_(loaded)
+    return copied
 
-    def trunk(picture: "Tensor") -> "list[Tensor]":
-        features = copied.trunk(picture)
-        return [features[number] for number in numbers]
 
-    model = Logits(trunk, [copied.branches[number] for number in numbers])
-    return model.to(copied.device)
+def _logits(network: "Network") -> "Logits":
+    """The network as pytorch-grad-cam wants it."""
+    from pipeline.cam_reference import Logits
+
+    return Logits(network.trunk, network.branches, network.device)
 
 
 def _runs(
-    model: "Logits", batch: "Tensor", targets: "Targets", method: str
+    network: "Network", batch: "Tensor", targets: "Targets", method: str, numbers: list[int]
 ) -> tuple[Callable[[], object], Callable[[], object]]:
     """pytorch-grad-cam on one picture: a pass for each class, and one over a copy for each."""
     import torch
 
     from pipeline.cam_reference import REFERENCES, target
 
+    model = _logits(network)
     classes = 1 if method == "eigencam" else targets.best.shape[1]
     scores = [target(model, targets, 0, part) for part in range(classes)]
 
     def run(pictures: "Tensor", wanted: list[Callable[["Tensor"], "Tensor"]]) -> object:
-        engine = REFERENCES[method](model=model, target_layers=list(model.taps))
+        engine = REFERENCES[method](model=model, target_layers=model.layers(numbers))
         with torch.enable_grad():
             out: object = engine(input_tensor=pictures.requires_grad_(), targets=wanted)
         engine.activations_and_grads.release()
@@ -206,8 +229,13 @@ def _photograph(side: int) -> "Tensor":
     return torch.from_numpy(np.moveaxis(square, 2, 0)[None] / np.float32(255))
 
 
-def _targets(levels: "list[Level]", count: int) -> "Targets":
-    """The best anchors of each class, as many of each level.
+def everywhere(
+    levels: "list[Level]",
+    count: int,
+    numbers: Sequence[int] = (0, 1, 2),
+    weighting: "Weighting" = "probability",
+) -> "Targets":
+    """The best anchors of each class, as many of each of these levels.
 
     An untrained network's best anchors all lie on one level, and the others would have
     nothing to do.
@@ -216,16 +244,16 @@ def _targets(levels: "list[Level]", count: int) -> "Targets":
 
     from pipeline import cam
 
-    each = [cam.choose([level.logits], max(1, count // len(levels))) for level in levels]
-    number = torch.cat([torch.full_like(one.level, n) for n, one in enumerate(each)])
+    each = [cam.choose([levels[n].logits], count, weighting=weighting) for n in numbers]
+    number = [torch.full_like(one.level, n) for n, one in zip(numbers, each, strict=True)]
     image, part, cell, weight = (
         torch.cat([getattr(one, name) for one in each])
         for name in ("image", "part", "cell", "weight")
     )
-    return cam.Targets(number, image, part, cell, weight, each[0].best, each[0].weak)
+    return cam.Targets(torch.cat(number), image, part, cell, weight, each[0].best, each[0].weak)
 
 
-def _as_theirs(method: str) -> "Method":
+def as_theirs(method: str) -> "Method":
     """Our method with the peer's constants and roundings, where the maps hang on them.
 
     Grad-CAM++ takes the peer's epsilon. It and XGrad-CAM divide by the sum of a channel, which
@@ -256,16 +284,16 @@ def _difference(mine: "list[Tensor]", theirs: "list[Tensor]") -> float:
     return float(torch.stack(worst).max())  # a value that is no number stays one
 
 
-def _median_ms(work: Callable[[], object], count: int, batch: "Tensor", warm: int) -> float:
+def _median_ms(work: Callable[[], object], count: int, batch: "Tensor") -> float:
     import torch
 
     times = []
-    for number in range(warm + max(1, count)):
+    for number in range(WARM + max(1, count)):
         start = time.perf_counter()
         work()
         if batch.is_cuda:
             torch.cuda.synchronize()
-        if number >= warm:
+        if number >= WARM:
             times.append(time.perf_counter() - start)
     return float(statistics.median(times)) * 1000
 

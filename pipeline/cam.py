@@ -9,8 +9,12 @@ approximated: at a border the window is moved inwards, so that the border is the
 
 Shapes: B pictures, K classes, C channels of the features, D of the hidden features, H W
 cells, L = H * W, N targets, M cells with a gradient, O = B * K maps ("owners").
+
+The network may compute in half precision. What is drawn from it is float32 at least: a target
+that counts with a probability of 1e-6 has no place among half precision's numbers.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -75,7 +79,7 @@ class Gradients:
 
     owner: Tensor  # (M,) b * K + k
     cell: Tensor  # (M,)
-    values: Tensor  # (M, C) float32
+    values: Tensor  # (M, C) float32 at least
     maps: int  # O
 
     def total(self, values: Tensor) -> Tensor:
@@ -107,86 +111,109 @@ def choose(
     """For every picture and class, the anchors that speak for it most.
 
     ``best`` takes the ``count`` best whatever their score: weak evidence is still evidence.
-    ``confident`` takes those of them at or above ``conf``, or the best one where none is.
+    ``confident`` takes all at or above ``conf``, however many, or the best one where none is.
     Each logit counts with its probability, so that strong anchors lead and weak ones are
     heard; ``none`` counts all alike. A class under ``conf`` is marked weak, never left out.
     """
     sizes = [level.shape[2] * level.shape[3] for level in logits]
     scores = torch.cat([level.flatten(2) for level in logits], dim=2).float()  # (B, K, sum L)
+    enough = math.log(conf / (1 - conf))  # as a logit
+    if keep == "confident":  # as many as the map that has most of them
+        count = max(1, int((scores >= enough).sum(dim=2).max()))
     top, anchor = scores.topk(min(count, scores.shape[2]), dim=2)  # (B, K, count)
-    probability = top.sigmoid()
-    best = probability[..., 0]
     kept = torch.ones_like(top, dtype=torch.bool)
     if keep == "confident":
-        kept = probability >= conf
+        kept = top >= enough
         kept[..., 0] = True
+    probability = top.sigmoid()
     image, part, _ = kept.nonzero(as_tuple=True)
     ends = torch.tensor(sizes, device=top.device).cumsum(0)
     level = torch.bucketize(anchor[kept], ends, right=True)
     start = torch.cat([ends.new_zeros(1), ends[:-1]])
     weight = probability[kept] if weighting == "probability" else torch.ones_like(top[kept])
-    weak = ~(best >= conf)  # so written, a probability that is no number is weak, too
-    return Targets(level, image, part, anchor[kept] - start[level], weight, best, weak)
+    weak = ~(top[..., 0] >= enough)  # so written, a logit that is no number is weak, too
+    cell = anchor[kept] - start[level]
+    return Targets(level, image, part, cell, weight, probability[..., 0], weak)
 
 
 @torch.no_grad()
-def maps(levels: Sequence[Level], targets: Targets, method: Method) -> list[Tensor]:
-    """The map of every picture and class at every level: (B, K, H, W), not negative.
+def maps(
+    levels: Sequence[Level], targets: Targets, method: Method, numbers: Sequence[int] | None = None
+) -> list[Tensor]:
+    """The map of every picture and class at these levels, or at all: (B, K, H, W), at least 0.
 
-    Each level's gradient is that of the targets on this level, at its own features.
+    Each level's gradient is that of the targets on this level, at its own features; a level
+    that is not asked for costs nothing. Numbers count the levels from the finest.
     """
     out = []
-    for number, level in enumerate(levels):
+    for number in range(len(levels)) if numbers is None else numbers:
+        level = levels[number]
         batch, channels, height, width = level.features.shape
-        classes = level.logits.shape[1]
-        found = gradients(level, targets, number)
-        flat = level.features.reshape(batch, channels, height * width)
-        drawn = method(found, flat).clamp_(0, torch.finfo(level.features.dtype).max)
-        out.append(drawn.reshape(batch, classes, height, width).to(level.features.dtype))
+        found = _nowhere(level) if method in BLIND else gradients(level, targets, number)
+        drawn = method(found, level.features.reshape(batch, channels, height * width))
+        out.append(drawn.clamp_(min=0).reshape(batch, -1, height, width))
     return out
 
 
-def fuse(level_maps: Sequence[Tensor]) -> Tensor:
-    """The sum of all levels on the finest grid (B, K, H, W)."""
-    size = max((tuple(each.shape[2:]) for each in level_maps), key=lambda shape: shape[0])
-    total = torch.zeros(
-        (*level_maps[0].shape[:2], *size), dtype=torch.float32, device=level_maps[0].device
-    )
+def fuse(level_maps: Sequence[Tensor], size: Sequence[int]) -> Tensor:
+    """The sum of the levels' maps on one grid: (B, K, *size)."""
+    total = level_maps[0].new_zeros(*level_maps[0].shape[:2], *size)
     for each in level_maps:
-        total += functional.interpolate(each.float(), size, mode="bilinear", align_corners=False)
-    return total.to(level_maps[0].dtype)
+        total += functional.interpolate(each, tuple(size), mode="bilinear", align_corners=False)
+    return total
 
 
 @torch.no_grad()
 def gradients(level: Level, targets: Targets, number: int) -> Gradients:
     """The gradient of each map's targets on level ``number`` with respect to its features."""
     chosen = targets.level == number
+    if not bool(chosen.any()):
+        return _nowhere(level)
     image, part = targets.image[chosen], targets.part[chosen]
     cell, weight = targets.cell[chosen], targets.weight[chosen]
     batch, classes, height, width = level.logits.shape
-    windows, rows, columns = _windows(level, image, cell)
-    with torch.enable_grad():
-        windows.requires_grad_()
-        logits = level.branch.tail(windows)  # (N, K, s, s)
-        pick = torch.arange(len(cell), device=cell.device)
-        y, x = cell // width - rows[:, 0], cell % width - columns[:, 0]
-        score = logits[pick, part, y, x].float() * weight
-        (slope,) = torch.autograd.grad(score.sum(), windows)
-    owner = image * classes + part
-    cells = rows[:, :, None] * width + columns[:, None, :]  # (N, s, s)
-    owners = owner[:, None, None].expand_as(cells)
-    values = slope.float().permute(0, 2, 3, 1).reshape(-1, slope.shape[1])  # (N * s * s, D)
-    found = _merged(owners.reshape(-1), cells.reshape(-1), values, height * width, batch * classes)
+    rows, columns = _window(level, cell)
+    owners = (image * classes + part)[:, None, None]
+    key = owners * (height * width) + rows[:, :, None] * width + columns[:, None, :]  # (N, s, s)
+    keys, place = torch.unique(key, return_inverse=True)
+    total = _wide(level.hidden.new_zeros(len(keys), level.hidden.shape[1]))
+    step = max(1, _CHUNK // (key[0].numel() * level.hidden.shape[1]))
+    for first in range(0, len(cell), step):
+        some = slice(first, first + step)
+        slope = _wide(_slope(level, image[some], part[some], cell[some]))  # (n, D, s, s)
+        # The weight comes after the way back: a small one would drown there in half precision.
+        values = (slope * weight[some, None, None, None]).permute(0, 2, 3, 1)
+        total.index_add_(0, place[some].flatten(), values.flatten(0, 2))
+    found = Gradients(keys // (height * width), keys % (height * width), total, batch * classes)
     if level.branch.stem is None:
         return found
     return _through(level.branch.stem, found, height, width)
 
 
-def _windows(level: Level, image: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Hidden features (N, D, s, s) around each target, and their rows and columns (N, s).
+def _slope(level: Level, image: Tensor, part: Tensor, cell: Tensor) -> Tensor:
+    """The gradient (n, D, s, s) of each target's logit, in its window of the hidden features.
 
-    A window lies inside the grid. The zeros that the tail pads it with are the head's own
-    padding at a border, and elsewhere too far from the target to be seen by it.
+    The zeros that the tail pads a window with are the head's own padding at a border, and
+    elsewhere too far from the target to be seen by it.
+    """
+    width = level.hidden.shape[3]
+    rows, columns = _window(level, cell)
+    # Indexing on both sides of the slice puts the channels last: (n, s, s, D).
+    cut = level.hidden[image[:, None, None], :, rows[:, :, None], columns[:, None, :]]
+    windows = cut.permute(0, 3, 1, 2).detach().contiguous()
+    with torch.enable_grad():
+        windows.requires_grad_()
+        logits = level.branch.tail(windows)  # (n, K, s, s)
+        pick = torch.arange(len(cell), device=cell.device)
+        score = logits[pick, part, cell // width - rows[:, 0], cell % width - columns[:, 0]]
+        (slope,) = torch.autograd.grad(score, windows, torch.ones_like(score))
+    return slope
+
+
+def _window(level: Level, cell: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows and columns (N, s) of the window of hidden cells that each target depends on.
+
+    A window lies inside the grid: at a border it is moved inwards.
     """
     height, width = level.hidden.shape[2:]
     side = 2 * level.branch.radius + 1
@@ -195,16 +222,24 @@ def _windows(level: Level, image: Tensor, cell: Tensor) -> tuple[Tensor, Tensor,
         + torch.arange(min(side, size), device=cell.device)
         for at, size in ((cell // width, height), (cell % width, width))
     )
-    # Indexing on both sides of the slice puts the channels last: (N, s, s, D).
-    cut = level.hidden[image[:, None, None], :, rows[:, :, None], columns[:, None, :]]
-    return cut.permute(0, 3, 1, 2).detach().contiguous(), rows, columns
+    return rows, columns
 
 
-def _merged(owner: Tensor, cell: Tensor, values: Tensor, cells: int, owners: int) -> Gradients:
-    """One row for each cell of each map, in order."""
-    key, place = torch.unique(owner * cells + cell, return_inverse=True)
-    total = values.new_zeros(len(key), values.shape[1]).index_add_(0, place, values)
-    return Gradients(key // cells, key % cells, total, owners)
+def _nowhere(level: Level) -> Gradients:
+    """No gradient anywhere: no target on this level, or a method that asks for none."""
+    batch, classes = level.logits.shape[:2]
+    none = torch.zeros(0, dtype=torch.long, device=level.features.device)
+    values = _wide(level.features.new_zeros(0, level.features.shape[1]))
+    return Gradients(none, none, values, batch * classes)
+
+
+def _wide(values: Tensor) -> Tensor:
+    return values.to(_precision(values))
+
+
+def _precision(values: Tensor) -> torch.dtype:
+    """What is drawn from these values: float32 at least."""
+    return torch.promote_types(values.dtype, torch.float32)
 
 
 def _through(stem: Stem, found: Gradients, height: int, width: int) -> Gradients:
@@ -214,7 +249,7 @@ def _through(stem: Stem, found: Gradients, height: int, width: int) -> Gradients
     what p's gradient gives to that feature is weight[o] transposed times it.
     """
     hidden, channels, side, _ = stem.weight.shape
-    weight = stem.weight.float().permute(0, 2, 3, 1).reshape(hidden, side * side * channels)
+    weight = _wide(stem.weight).permute(0, 2, 3, 1).reshape(hidden, side * side * channels)
     reach = torch.arange(side, device=found.cell.device) - side // 2
     row = (found.cell // width)[:, None] + reach.repeat_interleave(side)  # (M, S * S)
     column = (found.cell % width)[:, None] + reach.repeat(side)
@@ -238,7 +273,7 @@ def _through(stem: Stem, found: Gradients, height: int, width: int) -> Gradients
 def _at(found: Gradients, features: Tensor) -> Tensor:
     """The features (M, C) at the cells that have a gradient."""
     classes = found.maps // features.shape[0]
-    return features[found.owner // classes, :, found.cell].float()
+    return _wide(features[found.owner // classes, :, found.cell])
 
 
 def _spread(found: Gradients, features: Tensor, values: Tensor) -> Tensor:
@@ -252,7 +287,7 @@ def _weighted(found: Gradients, features: Tensor, weights: Tensor) -> Tensor:
     """Channel weights (O, C) times the features of each map's picture: (O, L)."""
     batch, channels, cells = features.shape
     weights = weights.reshape(batch, -1, channels)
-    return torch.bmm(weights, features.float()).reshape(found.maps, cells)
+    return torch.bmm(weights, _wide(features)).reshape(found.maps, cells)
 
 
 def hirescam(found: Gradients, features: Tensor) -> Tensor:
@@ -272,7 +307,7 @@ def gradcam(found: Gradients, features: Tensor) -> Tensor:
 
 def sums(features: Tensor) -> Tensor:
     """The sum (B, C) of each channel, rounded once: XGrad-CAM and Grad-CAM++ divide by it."""
-    return features.sum(dim=2, dtype=torch.float64).float()
+    return features.sum(dim=2, dtype=torch.float64).to(_precision(features))
 
 
 def xgradcam(found: Gradients, features: Tensor, add: Sum = sums) -> Tensor:
@@ -302,7 +337,7 @@ def gradcam_plus_plus(
         return _weighted(found, features, found.total(slope.relu() * share))
     largest = found.values.new_zeros(found.maps)
     largest = largest.scatter_reduce(0, found.owner, found.values.abs().amax(dim=1), "amax")
-    scale = largest.clamp(min=torch.finfo(torch.float32).tiny)[found.owner, None]
+    scale = largest.clamp(min=torch.finfo(found.values.dtype).tiny)[found.owner, None]
     slope = (found.values / scale).relu()
     share = 1 / (2 + total.clamp(min=0)[found.owner] * slope)
     weights = found.total(slope * share) * largest[:, None]
@@ -315,7 +350,7 @@ def eigencam(found: Gradients, features: Tensor) -> Tensor:
     The direction's sign, which the decomposition leaves open, is chosen so that the
     strongest response is positive.
     """
-    centred = features.float() - features.float().mean(dim=2, keepdim=True)  # (B, C, L)
+    centred = _wide(features) - _wide(features).mean(dim=2, keepdim=True)  # (B, C, L)
     _, directions = torch.linalg.eigh(centred @ centred.transpose(1, 2))
     response = (directions[..., -1:].transpose(1, 2) @ centred).squeeze(1)  # (B, L)
     strongest = response.gather(1, response.abs().argmax(dim=1, keepdim=True))
@@ -332,3 +367,5 @@ METHODS: dict[str, Method] = {
     "layercam": layercam,
     "eigencam": eigencam,
 }
+
+BLIND = frozenset({eigencam})  # methods that look at no gradient

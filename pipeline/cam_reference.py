@@ -40,15 +40,21 @@ class Logits(nn.Module):
     """A network as pytorch-grad-cam wants it: picture -> class logits (B, K, sum of L)."""
 
     def __init__(
-        self, trunk: Callable[[Tensor], Sequence[Tensor]], branches: Sequence[Branch]
+        self,
+        trunk: Callable[[Tensor], Sequence[Tensor]],
+        branches: Sequence[Branch],
+        device: str | torch.device = "cpu",
     ) -> None:
         super().__init__()
         self.trunk, self.branches = trunk, branches
         self.taps = nn.ModuleList(Tap() for _ in branches)
         self.shapes: list[tuple[int, int]] = []
         # pytorch-grad-cam asks the first parameter for the device.
-        stems = [branch.stem.weight for branch in branches if branch.stem is not None]
-        self.where = nn.Parameter(torch.zeros(1, device=stems[0].device if stems else None))
+        self.where = nn.Parameter(torch.zeros(1, device=device))
+
+    def layers(self, numbers: Sequence[int] | None = None) -> list[nn.Module]:
+        """What pytorch-grad-cam hooks: the taps of these levels, or of all."""
+        return [self.taps[n] for n in (range(len(self.taps)) if numbers is None else numbers)]
 
     def forward(self, batch: Tensor) -> Tensor:
         """Logits of all levels, finest first."""
@@ -70,11 +76,17 @@ def target(model: Logits, targets: Targets, image: int, part: int) -> Callable[[
     return score
 
 
-def reference_maps(model: Logits, batch: Tensor, targets: Targets, method: str) -> list[Tensor]:
-    """The maps (B, K, H, W) of every level, not scaled: what ``cam.maps`` gives."""
-    engine = REFERENCES[method](model=model, target_layers=list(model.taps))
+def reference_maps(
+    model: Logits,
+    batch: Tensor,
+    targets: Targets,
+    method: str,
+    numbers: Sequence[int] | None = None,
+) -> list[Tensor]:
+    """The maps (B, K, H, W) of these levels, or of all, not scaled: what ``cam.maps`` gives."""
+    engine = REFERENCES[method](model=model, target_layers=model.layers(numbers))
     count, classes = targets.best.shape
-    out: list[list[Tensor]] = [[] for _ in model.taps]
+    out: list[list[Tensor]] = [[] for _ in engine.target_layers]
     with torch.enable_grad():
         for image in range(count):
             for part in range(classes):

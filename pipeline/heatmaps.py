@@ -26,7 +26,8 @@ from pipeline.images import Letterbox, Picture
 from pipeline.recipe import Recipe
 
 Stack = NDArray[np.uint8]  # (K or 1, H, W)
-Engine = Callable[[cam.Targets, str], list[Tensor]]  # targets, method -> maps of every level
+# Targets, method, numbers of levels -> the maps of these levels.
+Engine = Callable[[cam.Targets, str, Sequence[int]], list[Tensor]]
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,10 @@ def draw(levels: Sequence[cam.Level], recipe: Recipe, engine: Engine | None = No
         recipe.keep,
     )
     if engine is None:
-        drawn = cam.maps(levels, targets, cam.METHODS[recipe.method])
+        drawn = cam.maps(levels, targets, cam.METHODS[recipe.method], recipe.levels)
     else:
-        drawn = engine(targets, recipe.method)
-    kept = [each if n in recipe.levels else torch.zeros_like(each) for n, each in enumerate(drawn)]
-    return Maps(cam.fuse(kept), targets.best, targets.weak)
+        drawn = engine(targets, recipe.method, recipe.levels)
+    return Maps(cam.fuse(drawn, levels[0].features.shape[2:]), targets.best, targets.weak)
 
 
 def check(recipe: Recipe, levels: int = 3) -> None:

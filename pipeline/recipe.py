@@ -29,8 +29,8 @@ class Recipe:
     """Under this probability a class is weak: drawn all the same, and marked."""
 
     keep: Keep = "best"
-    """best: the best anchors whatever their score. confident: those at or above conf, or the
-    best one where there is none."""
+    """best: the best anchors whatever their score, as many as anchors says. confident: all at
+    or above conf, however many, or the best one where there is none."""
 
     weighting: Weighting = "probability"
     """How much each anchor's logit counts: its probability, or all alike (none)."""

@@ -79,7 +79,7 @@ class Stage1:
             return heatmaps.draw(looked.levels, recipe)
         from pipeline.cam_reference import Logits, reference_maps
 
-        model = Logits(self.network.trunk, self.network.branches)
+        model = Logits(self.network.trunk, self.network.branches, self.network.device)
         return heatmaps.draw(looked.levels, recipe, partial(reference_maps, model, looked.batch))
 
     def heatmaps(self, looked: Looked, recipes: Sequence[Recipe]) -> list[tuple[Maps, Stack]]:
@@ -126,11 +126,17 @@ def open_stage1(
         raise UserError(
             f"{weights}: weights for pictures of {network.channels} channels; stage 1 sees 3"
         )
-    if imgsz < 1 or imgsz % max(network.strides):
-        raise UserError(f"--imgsz {imgsz}: expected a multiple of {max(network.strides)}")
+    check_side(imgsz, network)
     if half:
         network.model.half()
     return Stage1(network, imgsz, half, engine)
+
+
+def check_side(imgsz: int, network: Network) -> None:
+    """An error for people if squares of this side have no whole cells on some level."""
+    coarsest = max(network.strides)
+    if imgsz < 1 or imgsz % coarsest:
+        raise UserError(f"--imgsz {imgsz}: expected a multiple of {coarsest}")
 
 
 def device_of(text: str) -> torch.device:
@@ -139,8 +145,10 @@ def device_of(text: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(f"cuda:{text}" if text.isdigit() else text)
-    except RuntimeError as error:
-        raise UserError(f"--device {text}: expected cpu, cuda or cuda:NUMBER") from error
+    except RuntimeError:
+        device = torch.device("meta")  # none that computes
+    if device.type not in {"cpu", "cuda"}:
+        raise UserError(f"--device {text}: expected cpu, cuda or cuda:NUMBER")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UserError(f"--device {text}: there is no such CUDA device here")
     return device

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from pipeline import bench
 from pipeline.bench import Bench
 from pipeline.cli import main
 from pipeline.errors import UserError
@@ -53,3 +54,37 @@ def test_an_unknown_method_is_named():
     """With those that are known."""
     with pytest.raises(UserError, match="hirescam"):
         Bench(methods="magic").run()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"device": "toaster"}, "expected cpu, cuda or cuda:NUMBER"),
+        ({"device": "meta"}, "expected cpu, cuda or cuda:NUMBER"),
+        ({"device": "77"}, "no such CUDA device"),
+        ({"imgsz": 100}, "--imgsz 100: expected a multiple of 32"),
+        ({"imgsz": 0}, "--imgsz 0: expected a multiple of 32"),
+    ],
+)
+def test_wrong_settings_are_told(settings, words):
+    """As every command tells them."""
+    with pytest.raises(UserError, match=words):
+        Bench(**{"size": "n", "methods": "layercam", "device": "cpu"} | settings).run()
+
+
+def test_ours_and_the_peer_warm_up_alike(monkeypatch):
+    """Each is run as often before the clock counts."""
+    runs = []
+    measure = bench._median_ms
+
+    def counted(work, count, batch):
+        done = []
+        result = measure(lambda: done.append(work()), count, batch)
+        runs.append(len(done) - count)
+        return result
+
+    monkeypatch.setattr(bench, "_median_ms", counted)
+    Bench(size="n", methods="layercam", imgsz=64, repeat=3, peer_repeat=2, device="cpu").run()
+
+    assert len(runs) == 2 * 6  # forward, maps, whole; loop, frozen, batch: at p5 and at all
+    assert set(runs) == {bench.WARM}

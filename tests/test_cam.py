@@ -1,13 +1,23 @@
 """The engine against pytorch-grad-cam, against finite differences, and against its promises."""
 
+import functools
+import gc
+import resource
+
 import numpy as np
 import pytest
 import torch
+from pytorch_grad_cam import GradCAM, HiResCAM
 from torch import nn
+from torch.nn import functional
 
-from pipeline import cam
+from pipeline import bench, cam, heatmaps, yolo
+from pipeline.bench import as_theirs
 from pipeline.cam_reference import Logits, reference_maps
+from pipeline.parts import PARTS
+from pipeline.recipe import Recipe
 
+everywhere = functools.partial(bench.everywhere, count=4)  # of each level
 EXACT = ["hirescam", "gradcam", "xgradcam", "layercam"]
 
 
@@ -63,15 +73,8 @@ def chosen(levels, **settings):
     return cam.choose([level.logits for level in levels], **settings)
 
 
-def everywhere(levels, **settings):
-    """The best anchors of every level by itself, so that each level has targets."""
-    each = [cam.choose([level.logits], count=4, **settings) for level in levels]
-    number = torch.cat([torch.full_like(one.level, n) for n, one in enumerate(each)])
-    columns = [
-        torch.cat([getattr(one, name) for one in each])
-        for name in ("image", "part", "cell", "weight")
-    ]
-    return cam.Targets(number, *columns, each[0].best, each[0].weak)
+def fused(levels, targets, method):
+    return cam.fuse(cam.maps(levels, targets, method), levels[0].features.shape[2:])
 
 
 def relative(found, expected):
@@ -95,16 +98,115 @@ def test_maps_are_pytorch_grad_cams(head, batch, method, stems):
 
 
 def test_gradcam_plus_plus_with_their_epsilon_is_theirs(head, batch):
-    """With the absolute 1e-6 and the sums as they are, the published implementation comes out."""
+    """With the absolute 1e-6 and the sums as they are, the published implementation comes out.
+
+    Near its pole it hangs on the last bits of the gradient, which a weight before the way back
+    (theirs) and after it (ours) leaves different: here all count alike, in float64 they need not.
+    """
     levels = looked(head, batch)
-    targets = everywhere(levels)
+    targets = everywhere(levels, weighting="none")
     expected = reference_maps(Logits(head.trunk, head.with_stems()), batch, targets, "gradcam++")
-    found = cam.maps(
-        levels, targets, lambda slopes, features: cam.gradcam_plus_plus(slopes, features, 1e-6)
-    )
+    found = cam.maps(levels, targets, as_theirs("gradcam++"))
 
     for mine, theirs in zip(found, expected, strict=True):
         assert relative(mine, theirs) < 1e-4
+
+
+@pytest.mark.parametrize("method", [*EXACT, "gradcam++"])
+def test_in_double_precision_they_are_the_same(batch, method):
+    """A network in float64: to 1e-10 of the peak, Grad-CAM++ with its pole included.
+
+    In float32 the published Grad-CAM++ of trained networks hangs on the gradient's last bits,
+    where the sum of a channel is negative and the denominator passes through zero.
+    """
+    head, batch = Head().eval().double(), batch.double()
+    levels = looked(head, batch)
+    targets = everywhere(levels)
+    expected = reference_maps(Logits(head.trunk, head.with_stems()), batch, targets, method)
+    for mine, theirs in zip(cam.maps(levels, targets, as_theirs(method)), expected, strict=True):
+        assert mine.dtype == torch.float64
+        assert relative(mine, theirs) < 1e-10
+
+
+class Whole(nn.Module):
+    """A detector of Ultralytics, whole; what it gives is its class logits."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch):
+        return self.model(batch)[1]["scores"]  # (B, K, sum of L)
+
+
+@pytest.mark.parametrize(("method", "peer"), [("hirescam", HiResCAM), ("gradcam", GradCAM)])
+def test_the_coarsest_level_alone_is_the_thesis_choice(method, peer):
+    """``levels=(2,)`` is pytorch-grad-cam hooked on ``model[-2]``, as the thesis hooked it."""
+    torch.manual_seed(0)
+    network = yolo.Network(yolo.build("n", PARTS))
+    picture = torch.rand(1, 3, 96, 128, generator=torch.Generator().manual_seed(5))
+    levels = network.look(picture)
+    recipe = Recipe(method=method, levels=(2,), anchors=200)  # so many lie on every level
+    targets = chosen(levels, count=200)
+    assert (targets.level == 2).any()
+    drawn = heatmaps.draw(levels, recipe).values
+    (found,) = cam.maps(levels, targets, cam.METHODS[method], (2,))
+    starts = np.cumsum([0, *(level.logits[0, 0].numel() for level in levels)])
+    anchor = torch.from_numpy(starts)[targets.level] + targets.cell
+    whole = Whole(network.model)
+    engine = peer(model=whole, target_layers=[whole.model.model[-2]])
+    for part in range(len(PARTS)):
+        mine = targets.part == part
+
+        def score(logits, part=part, mine=mine):
+            return (logits[part, anchor[mine]] * targets.weight[mine]).sum()
+
+        engine(input_tensor=picture.clone().requires_grad_(), targets=[score])
+        inside = engine.activations_and_grads
+        expected = engine.get_cam_image(
+            picture,
+            engine.target_layers[0],
+            [score],
+            inside.activations[0].numpy(),
+            inside.gradients[0].numpy(),
+            eigen_smooth=False,
+        )
+        theirs = torch.from_numpy(expected).clamp(min=0)[None]
+        assert relative(found[:, part : part + 1], theirs) < 1e-4
+        large = functional.interpolate(theirs, drawn.shape[2:], mode="bilinear")
+        assert relative(drawn[:, part : part + 1], large) < 1e-4
+
+
+def test_only_the_levels_asked_for_cost_anything(head, batch, monkeypatch):
+    """Their gradients alone are computed, and they are those of all levels at once."""
+    levels = looked(head, batch)
+    targets = everywhere(levels)
+    expected = cam.maps(levels, targets, cam.layercam)
+    asked = []
+    found_at = cam.gradients
+    monkeypatch.setattr(cam, "gradients", lambda *a: asked.append(a[2]) or found_at(*a))
+    found = cam.maps(levels, targets, cam.layercam, (2, 0))
+
+    assert asked == [2, 0]
+    assert torch.equal(found[0], expected[2])
+    assert torch.equal(found[1], expected[0])
+
+
+def test_eigencam_asks_for_no_gradient(head, batch, monkeypatch):
+    """Its maps hang on the features alone."""
+    levels = looked(head, batch)
+    targets = everywhere(levels)
+    monkeypatch.setattr(cam, "gradients", None)
+
+    assert all(float(each.max()) > 0 for each in cam.maps(levels, targets, cam.eigencam))
+
+
+def test_the_reference_computes_where_the_network_is():
+    """pytorch-grad-cam asks the first parameter, also for a head whose branches have no stem."""
+    head = Head()
+    model = Logits(head.trunk, head.without_stems(), torch.device("meta"))
+
+    assert next(model.parameters()).device.type == "meta"
 
 
 def test_eigencam_is_theirs_up_to_its_sign(head, batch):
@@ -216,15 +318,68 @@ def test_confident_anchors_alone_or_the_best_one():
     assert targets.weight.tolist() == [1, 1, 1, 1]
 
 
+def test_all_confident_anchors_count(head, batch):
+    """However many: ``count`` bounds the best alone. The best one where there is none."""
+    for _, tail in head.branches:
+        tail[-1].bias.data[1] = -20.0
+    levels = looked(head, batch)
+    flat = torch.cat([level.logits.flatten(2) for level in levels], dim=2).sigmoid()
+    conf = float(flat[:, 0].flatten().sort().values[500:502].mean())  # between two scores
+    targets = chosen(levels, count=3, conf=conf, keep="confident")
+
+    assert int((flat[:, 0] >= conf).sum()) > 100
+    for image in range(2):
+        for part in range(3):
+            mine = (targets.image == image) & (targets.part == part)
+            scores = flat[image, part]
+            expected = scores[scores >= conf] if part != 1 else scores.max()[None]
+            found = targets.weight[mine].sort().values
+            torch.testing.assert_close(found, expected.sort().values)
+    assert targets.weak.tolist() == [[False, True, False]] * 2
+
+
+def test_many_targets_are_taken_in_turns(head, batch, monkeypatch):
+    """Every anchor of every class: the same maps, however few windows are cut at once."""
+    levels = looked(head, batch)
+    targets = chosen(levels, count=10**6)
+    expected = fused(levels, targets, cam.hirescam)
+    monkeypatch.setattr(cam, "_CHUNK", 5000)
+
+    assert relative(fused(levels, targets, cam.hirescam), expected) < 1e-5
+
+
+def tensors():
+    """How many tensors are alive, and their bytes."""
+    gc.collect()
+    # Not isinstance(), which asks everything in the process for its class and wakes warnings.
+    sizes = [each.nbytes for each in gc.get_objects() if issubclass(type(each), torch.Tensor)]
+    return len(sizes), sum(sizes)
+
+
+def test_memory_does_not_grow_with_the_frames(head):
+    """After forty frames as many tensors are alive as after five, and the process is no larger."""
+    found, largest = {}, {}
+    for number in range(1, 41):
+        levels = looked(head, torch.rand(1, 3, 96, 128))
+        for method in cam.METHODS.values():
+            fused(levels, chosen(levels), method)
+        if number in {5, 40}:
+            found[number] = tensors()
+            largest[number] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kB
+
+    assert found[40] == found[5]
+    assert largest[40] - largest[5] < 20_000
+
+
 def test_an_absent_class_stays_dark_beside_a_present_one(head, batch):
     """Without min-max, a class with a thousandth of the probability has a thousandth of the map."""
     for _, tail in head.branches:
         tail[-1].bias.data[0] = 4.0
         tail[-1].bias.data[1] = -8.0
     levels = looked(head, batch)
-    fused = cam.fuse(cam.maps(levels, chosen(levels), cam.hirescam))
+    found = fused(levels, chosen(levels), cam.hirescam)
 
-    assert float(fused[:, 1].max()) < 0.01 * float(fused[:, 0].max())
+    assert float(found[:, 1].max()) < 0.01 * float(found[:, 0].max())
 
 
 def test_levels_are_fused_on_the_finest_grid():
@@ -232,11 +387,11 @@ def test_levels_are_fused_on_the_finest_grid():
     fine, coarse = torch.zeros(1, 2, 8, 12), torch.ones(1, 2, 4, 6)
     fine[..., 0, 0] = 5
 
-    fused = cam.fuse([fine, coarse])
+    found = cam.fuse([fine, coarse], (8, 12))
 
-    assert fused.shape == (1, 2, 8, 12)
-    assert fused[0, 0, 0, 0] == 6
-    assert fused[0, 1, 7, 11] == 1
+    assert found.shape == (1, 2, 8, 12)
+    assert found[0, 0, 0, 0] == 6
+    assert found[0, 1, 7, 11] == 1
 
 
 @pytest.mark.parametrize("size", [(3, 3), (1, 1), (2, 9)])
@@ -256,27 +411,38 @@ def test_a_grid_smaller_than_the_window(head, size):
     torch.testing.assert_close(found[0, 1], (slope * inputs).sum(1)[0].clamp(min=0).detach())
 
 
-def test_half_precision_stays_half_and_close(head, batch):
-    """Maps in the model's precision, accumulated in float32."""
-    levels = looked(head, batch)
-    targets = chosen(levels)
-    expected = cam.fuse(cam.maps(levels, targets, cam.hirescam))
-    halved = Head().eval().bfloat16()
-    with torch.no_grad():
-        trunk = halved.trunk(batch.bfloat16())
-        found = cam.fuse(cam.maps(cam.look(trunk, halved.with_stems()), targets, cam.hirescam))
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float16, 0.01), (torch.bfloat16, 0.06)], ids=["fp16", "bf16"]
+)
+@pytest.mark.parametrize("bias", [-9.0, -12.0, -18.0])  # probabilities of 1e-4, 6e-6, 2e-8
+@pytest.mark.parametrize("method", ["hirescam", "gradcam++"])
+def test_weak_evidence_survives_half_precision(batch, dtype, tolerance, bias, method):
+    """A network in half precision, targets of next to no probability: float32's maps, nearly."""
+    halved, plain = Head().eval().to(dtype), Head().eval()
+    for head in (halved, plain):
+        for _, tail in head.branches:
+            tail[-1].bias.data[:] = bias
+    levels = looked(plain, batch)
+    targets = everywhere(levels)
+    assert float(targets.weight.max()) < 2e-4
+    expected = cam.maps(levels, targets, cam.METHODS[method])
+    found = cam.maps(looked(halved, batch.to(dtype)), targets, cam.METHODS[method])
 
-    assert found.dtype == torch.bfloat16
-    assert relative(found.float(), expected) < 0.1
+    for mine, theirs in zip(found, expected, strict=True):
+        assert mine.dtype == torch.float32
+        assert relative(mine, theirs) < tolerance
+    grid = levels[0].features.shape[2:]
+    assert cam.fuse(found, grid).dtype == torch.float32
+    assert relative(cam.fuse(found, grid), cam.fuse(expected, grid)) < tolerance
 
 
 def test_a_batch_is_its_pictures(head, batch):
     """Two pictures at once give what each gives alone."""
     levels = looked(head, batch)
-    both = cam.fuse(cam.maps(levels, chosen(levels), cam.layercam))
+    both = fused(levels, chosen(levels), cam.layercam)
     for number in range(2):
         single = looked(head, batch[number : number + 1])
-        one = cam.fuse(cam.maps(single, chosen(single), cam.layercam))
+        one = fused(single, chosen(single), cam.layercam)
         torch.testing.assert_close(both[number : number + 1], one, atol=1e-6, rtol=1e-4)
 
 
@@ -285,10 +451,10 @@ def test_a_batch_is_its_pictures(head, batch):
 def test_maps_stay_on_the_device(head, batch):
     """Same maps on CUDA, and they do not leave it."""
     levels = looked(head, batch)
-    expected = cam.fuse(cam.maps(levels, chosen(levels), cam.hirescam))
+    expected = fused(levels, chosen(levels), cam.hirescam)
     head, batch = head.cuda(), batch.cuda()
     levels = looked(head, batch)
-    found = cam.fuse(cam.maps(levels, chosen(levels), cam.hirescam))
+    found = fused(levels, chosen(levels), cam.hirescam)
 
     assert found.is_cuda
     assert relative(found.cpu(), expected) < 1e-3
