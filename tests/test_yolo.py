@@ -112,3 +112,27 @@ def test_other_contents_are_told(tmp_path):
     torch.save({"model": torch.nn.Linear(2, 2)}, path)
     with pytest.raises(UserError, match="Linear"):
         yolo.load(path)
+
+
+@pytest.mark.parametrize("task", ["Segmentation", "Pose", "OBB"])
+def test_other_tasks_are_refused_by_name(tmp_path, task):
+    """Their models derive from the detector, and their heads from its head."""
+    from ultralytics.nn import tasks
+
+    suffix = {"Segmentation": "seg"}.get(task, task.lower())
+    model = getattr(tasks, f"{task}Model")(f"yolov8n-{suffix}.yaml", nc=10, verbose=False)
+    with pytest.raises(UserError, match=rf"o\.pt: weights of a {task}Model with a \w+ head"):
+        yolo.load(save(tmp_path / "o.pt", model))
+
+
+def test_a_head_without_duplicates_to_remove_is_refused(tmp_path):
+    """Its class branches are others than those that a heatmap would be drawn of."""
+    from ultralytics.nn.tasks import DetectionModel
+
+    model = DetectionModel("yolov10n.yaml", nc=10, verbose=False)
+    with pytest.raises(UserError, match="v10Detect"):
+        yolo.load(save(tmp_path / "o.pt", model))
+    model = DetectionModel("yolo26n.yaml", nc=10, verbose=False)
+    model.model[-1].end2end = True
+    with pytest.raises(UserError, match="end-to-end"):
+        yolo.load(save(tmp_path / "o.pt", model))

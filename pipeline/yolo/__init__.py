@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 from ultralytics.nn import tasks
+from ultralytics.nn.modules import Detect
 from ultralytics.nn.modules.conv import Conv
 from ultralytics.nn.tasks import DetectionModel, torch_safe_load
 from ultralytics.utils import SETTINGS, downloads, patches
@@ -111,11 +112,9 @@ class Network:
         return [outputs[number] for number in self.head.f]
 
     @torch.no_grad()
-    def look(self, batch: Tensor, numbers: Sequence[int] = (0, 1, 2)) -> list[cam.Level]:
-        """One forward pass: everything that boxes and heatmaps of these levels are made of."""
-        features = self.trunk(batch)
-        chosen = [features[number] for number in numbers]
-        return cam.look(chosen, [self.branches[number] for number in numbers])
+    def look(self, batch: Tensor) -> list[cam.Level]:
+        """One forward pass: everything that boxes and heatmaps are made of."""
+        return cam.look(self.trunk(batch), self.branches)
 
     @torch.no_grad()
     def boxes(
@@ -170,6 +169,11 @@ def load(path: Path, device: str | torch.device = "cpu") -> Network:
     model = checkpoint(path)["model"]
     if not isinstance(model, DetectionModel):
         raise UserError(f"{path}: weights of a {type(model).__name__}, expected a detector")
+    head = model.model[-1]
+    # Segmentation, pose and other models derive from the detector, and their heads from its head.
+    if type(head) is not Detect or head.end2end:
+        what = "an end-to-end head" if type(head) is Detect else f"a {type(head).__name__} head"
+        raise UserError(f"{path}: weights of a {type(model).__name__} with {what}; expected Detect")
     return Network(model.float(), device)
 
 
