@@ -6,12 +6,13 @@ its picture, a pixel for each cell of the finest level; what the letterbox padde
 """
 
 import json
+import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import cv2
 import numpy as np
@@ -23,9 +24,16 @@ from torch import Tensor
 from pipeline import cam
 from pipeline.errors import UserError
 from pipeline.images import Letterbox, Picture
-from pipeline.recipe import Recipe
+from pipeline.recipe import Compose, Recipe
 
 Stack = NDArray[np.uint8]  # (K or 1, H, W)
+
+# What tifffile and zlib raise at files that are not what they should be.
+_NO_HEATMAP = (
+    *(OSError, tifffile.TiffFileError, zlib.error, struct.error, RuntimeError, MemoryError),
+    *(ValueError, KeyError, IndexError, TypeError, AttributeError, ArithmeticError),
+)
+
 # Targets, method, numbers of levels -> the maps of these levels.
 Engine = Callable[[cam.Targets, str, Sequence[int]], list[Tensor]]
 
@@ -116,7 +124,7 @@ def write(path: Path, stack: Stack, facts: dict[str, Any]) -> None:
         stack,
         photometric="minisblack",
         compression="zlib",
-        description=json.dumps(facts, ensure_ascii=True),
+        description=json.dumps(facts | {"crc32": _crc32(stack)}, ensure_ascii=True),
         metadata=None,
     )
     partial.replace(path)
@@ -130,16 +138,22 @@ def read(path: Path) -> tuple[Stack, dict[str, Any]]:
         if wrong:
             raise UserError(f"{path}: not a heatmap: {wrong}; expected one uint8 page a channel")
         facts = _facts(path, file)
-        expected = 1 if facts["recipe"]["compose"] == "average" else len(facts["names"])
+        compose = facts["recipe"]["compose"]
+        expected = 1 if compose == "average" else len(facts["names"])
         if len(pages) != expected:
             raise UserError(
                 f"{path}: not the heatmap it says it is: {_size(pages)}; expected {expected} "
-                f"channels ({facts['recipe']['compose']})"
+                f"channels ({compose})"
             )
-        try:
-            return np.stack([page.asarray() for page in pages]), facts
-        except (OSError, ValueError, RuntimeError, zlib.error) as error:
-            raise UserError(f"{path}: a damaged heatmap: {error}") from error
+        height, width = pages[0].shape
+        square = Letterbox(**facts["letterbox"])
+        if height > square.out_height or width > square.out_width:  # a bomb, or a changed bit
+            raise UserError(f"{path}: a damaged heatmap: {_size(pages)}")
+        stack = np.stack([page.asarray() for page in pages])
+        # A decoder fills up what a changed header asks for, without a word.
+        if facts.get("crc32", _crc32(stack)) != _crc32(stack):
+            raise UserError(f"{path}: a damaged heatmap: other pixels than were written")
+        return stack, facts
 
 
 def read_facts(path: Path) -> dict[str, Any]:
@@ -150,12 +164,12 @@ def read_facts(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tifffile.TiffFile]:
+    """A TIFF; whatever is wrong with it, in words. It is read bit by bit, inside the block."""
     try:
-        file = tifffile.TiffFile(path)
-    except (OSError, ValueError, KeyError, IndexError, tifffile.TiffFileError) as error:
-        raise UserError(f"{path}: not a heatmap: {error}") from error
-    with file:
-        yield file
+        with tifffile.TiffFile(path) as file:
+            yield file
+    except _NO_HEATMAP as error:
+        raise UserError(f"{path}: not a heatmap, or a damaged one: {error}") from error
 
 
 def _facts(path: Path, file: tifffile.TiffFile) -> dict[str, Any]:
@@ -164,10 +178,27 @@ def _facts(path: Path, file: tifffile.TiffFile) -> dict[str, Any]:
         facts = json.loads(file.pages.first.description)
     except ValueError:
         facts = None
-    if not isinstance(facts, dict) or not {"recipe", "names", "letterbox"} <= facts.keys():
+    if not _complete(facts):
         pages = list(file.pages)
         raise UserError(f"{path}: not a heatmap: a TIFF without its facts, with {_size(pages)}")
-    return facts
+    return dict(facts)
+
+
+def _complete(facts: object) -> bool:
+    """Whether these are the facts of a heatmap, each of its type."""
+    if not isinstance(facts, dict):
+        return False
+    recipe, names, letterbox = (facts.get(key) for key in ("recipe", "names", "letterbox"))
+    return (
+        isinstance(recipe, dict)
+        and recipe.get("compose") in get_args(Compose)
+        and isinstance(names, list)
+        and isinstance(letterbox, dict)
+    )
+
+
+def _crc32(stack: Stack) -> int:
+    return zlib.crc32(stack.tobytes())
 
 
 def facts_of(

@@ -215,6 +215,74 @@ def test_a_missing_and_a_truncated_file_are_told(tmp_path):
             heatmaps.read(tmp_path / "b.tif")
 
 
+def same_or_told(path, written):
+    """Whether a damaged file is told; if not, it must give the picture that was written."""
+    try:
+        found, _ = heatmaps.read(path)
+    except UserError as error:
+        assert path.name in str(error)  # noqa: PT017 - either way is right
+        return True
+    np.testing.assert_array_equal(found, written)
+    return False
+
+
+@pytest.mark.parametrize("channels", [1, 10])
+def test_a_truncated_file_is_told(tmp_path, channels):
+    """Wherever it ends."""
+    path, written = tmp_path / "a.tif", stack(channels, side=16)
+    heatmaps.write(path, written, facts("stack" if channels == 10 else "average", side=16))
+    data = path.read_bytes()
+    for end in range(0, len(data), 37):
+        path.write_bytes(data[:end])
+        same_or_told(path, written)
+
+
+@pytest.mark.parametrize("channels", [1, 10])
+def test_a_changed_byte_is_told_or_harmless(tmp_path, channels):
+    """Seeded: in headers, facts and pixels alike, the same picture or an error for people."""
+    path, written = tmp_path / "a.tif", stack(channels, side=16)
+    heatmaps.write(path, written, facts("stack" if channels == 10 else "average", side=16))
+    data = path.read_bytes()
+    rng = np.random.default_rng(channels)
+    told = 0
+    for place, bits in zip(rng.integers(0, len(data), 400), rng.integers(1, 256, 400), strict=True):
+        changed = bytearray(data)
+        changed[place] ^= int(bits)
+        path.write_bytes(changed)
+        told += same_or_told(path, written)
+
+    assert told > 100
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("recipe", None),
+        ("recipe", "stack"),
+        ("recipe", {}),
+        ("recipe", {"compose": "sum"}),
+        ("recipe", {"compose": ["stack"]}),
+        ("names", 10),
+        ("letterbox", [1, 2]),
+        ("letterbox", {"width": 3}),
+    ],
+)
+def test_facts_of_another_type_are_told(tmp_path, key, value):
+    """A TIFF with a description of somebody else's."""
+    heatmaps.write(tmp_path / "a.tif", stack(), facts() | {key: value})
+    with pytest.raises(UserError, match=r"a\.tif: not a heatmap"):
+        heatmaps.read(tmp_path / "a.tif")
+
+
+def test_pages_of_different_shapes_are_told(tmp_path):
+    """Whichever of them is another."""
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for side in (8, 8, 9):
+            writer.write(stack(1, side)[0], photometric="minisblack", **ZIP)
+    with pytest.raises(UserError, match=r"a\.tif: not a heatmap: pages of different shapes"):
+        heatmaps.read(tmp_path / "a.tif")
+
+
 @pytest.mark.parametrize("size", [(64, 64), (200, 90), (90, 200), (640, 480)])
 @pytest.mark.parametrize("cell", [(8, 8), (6, 9)])
 def test_an_overlay_lies_where_the_evidence_is(size, cell):
