@@ -28,9 +28,12 @@ class Frame:
 
 
 def listing(source: Path) -> dict[str, Path]:
-    """The pictures and videos in a folder and below it, or the one file, by unique names."""
+    """The pictures and videos in a folder and below it, or the one file, by unique names.
+
+    There is no @ in them: it divides a video's name from its frame's number.
+    """
     if source.is_file():
-        return {source.stem: source}
+        return {source.stem.replace("@", "_"): source}
     if not source.is_dir():
         raise UserError(f"{source}: there is no such picture, video or folder")
     known = images.SUFFIXES | SUFFIXES
@@ -39,7 +42,7 @@ def listing(source: Path) -> dict[str, Path]:
     for path in sorted(source.rglob("*")):
         if path.suffix.lower() in known and path.is_file():
             parts = path.relative_to(source).with_suffix("").parts
-            name = "__".join(parts)
+            name = "__".join(parts).replace("@", "_")
             while name.lower() in taken:  # a.jpg and a.png, a/b.jpg and a__b.jpg
                 name += "_" + path.suffix[1:].lower()
             taken.add(name.lower())
@@ -55,12 +58,12 @@ def frames(source: Path, leave_out: LeaveOut) -> Iterator[Frame]:
         yield from _frames(name, path, leave_out)
 
 
-def sample(source: Path, count: int) -> Iterator[Frame]:
+def sample(source: Path, count: int, leave_out: LeaveOut) -> Iterator[Frame]:
     """Some frames: evenly spaced files of a folder, or the beginning of a video."""
     files = list(listing(source).items())
     each = count if len(files) == 1 else 1
     for number in evenly(len(files), count):
-        yield from islice(_frames(*files[number], lambda *_: None), each)
+        yield from islice(_frames(*files[number], leave_out), each)
 
 
 def evenly(count: int, wanted: int) -> list[int]:
@@ -93,7 +96,7 @@ def _video(name: str, path: Path, leave_out: LeaveOut) -> Iterator[Frame]:
                 break
             seconds = round(number / rate, 3) if rate > 0 else None
             rgb = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-            yield Frame(rgb, f"{name}__{number:06d}", path, number, seconds)  # type: ignore[arg-type]
+            yield Frame(rgb, f"{name}@{number:06d}", path, number, seconds)  # type: ignore[arg-type]
             number += 1
     finally:
         film.release()

@@ -33,7 +33,7 @@ def test_a_video_is_its_frames_in_order(tmp_path, note, left_out):
 
     assert [frame.number for frame in found] == list(range(7))
     assert [frame.seconds for frame in found] == [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
-    assert [frame.name for frame in found[:2]] == ["a__000000", "a__000001"]
+    assert [frame.name for frame in found[:2]] == ["a@000000", "a@000001"]
     assert left_out == []
     for frame in found:
         assert frame.picture.shape == (32, 48, 3)
@@ -53,7 +53,7 @@ def test_a_folder_is_all_its_pictures_and_videos(tmp_path, note, left_out):
     found = list(video.frames(tmp_path, note))
 
     assert [frame.name for frame in found] == [
-        *("a__000000", "a__000001"),
+        *("a@000000", "a@000001"),
         *("b", "b_png", "deep__c"),
     ]
     assert found[2].seconds is None
@@ -90,10 +90,23 @@ def test_nothing_there_is_an_error_for_people(tmp_path, note):
         list(video.frames(tmp_path, note))
 
 
-def test_a_sample_is_spread_over_a_folder(tmp_path):
+def test_frames_and_pictures_never_share_a_name(tmp_path, note):
+    """However a video, a folder beside it and the pictures in it are called."""
+    grey = np.full((8, 8, 3), 99, np.uint8)
+    (tmp_path / "clip").mkdir()
+    film(tmp_path / "clip.avi", count=2)
+    for name in ("clip/000000.jpg", "clip@000000.jpg", "clip@000001.png", "clip__000000.jpg"):
+        images.write(tmp_path / name, grey)
+    names = [frame.name.lower() for frame in video.frames(tmp_path, note)]
+
+    assert len(names) == 6
+    assert len(set(names)) == 6
+
+
+def test_a_sample_is_spread_over_a_folder(tmp_path, note):
     """Evenly, each number once, never the same for all."""
     assert video.evenly(10, 3) == [1, 5, 8]
     assert video.evenly(3, 10) == [0, 1, 2]
     assert video.evenly(0, 4) == []
     film(tmp_path / "a.avi")
-    assert [frame.number for frame in video.sample(tmp_path / "a.avi", 4)] == [0, 1, 2, 3]
+    assert [frame.number for frame in video.sample(tmp_path / "a.avi", 4, note)] == [0, 1, 2, 3]
