@@ -1,5 +1,6 @@
 """``uncover extract``: pictures through stage 1 -> heatmaps, to train stage 2 on or to look at."""
 
+import hashlib
 import sys
 import time
 from collections.abc import Sequence
@@ -11,12 +12,11 @@ import tyro
 
 from pipeline import runs
 from pipeline.errors import UserError
-from pipeline.recipe import Recipe, variants
+from pipeline.recipe import Order, Recipe, variants
 from pipeline.runs import Json
 
 if TYPE_CHECKING:  # these bring torch, which --help need not wait for
     from pipeline.dataset import Dataset
-    from pipeline.heatmap_set import Order
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class Extract:
     """A dataset of heatmaps whose recipe to follow, peak included: test sets must be made as
     the training set was. Takes the place of the recipe's settings and of --imgsz."""
 
-    imgsz: int = 640
-    """Side of the square into which pictures are letterboxed."""
+    imgsz: int | None = None
+    """Side of the square into which pictures are letterboxed; 640 if nothing else is said."""
 
     batch: int = 16
     """Pictures that go through the network at once."""
@@ -76,7 +76,6 @@ class Extract:
         """Write the heatmaps, or find that they are there already; the (first) folder."""
         self._check()
         from pipeline import dataset, video, yolo
-        from pipeline.heatmap_set import Order
 
         if not self.weights.is_file():
             raise UserError(f"--weights {self.weights}: there is no such file")
@@ -88,7 +87,8 @@ class Extract:
             _check_data(data)
             sources["dataset"] = data.fingerprint()
         else:
-            sources["files"] = _files(list(video.listing(Path(self.source)).values()))
+            source = Path(self.source)
+            sources["files"] = _files(source, list(video.listing(source).values()))
         orders = []
         for recipe in recipes:
             record = {"settings": self._settings(recipe, imgsz), "sources": sources}
@@ -104,12 +104,13 @@ class Extract:
         return self._target(recipes[0], len(recipes))
 
     def _write(
-        self, data: "Dataset | None", orders: "Sequence[Order]", imgsz: int, sha256: str
+        self, data: "Dataset | None", orders: Sequence[Order], imgsz: int, sha256: str
     ) -> None:
         """Everything that is not there yet."""
         import torch
 
         from pipeline import heatmap_set, heatmap_sheets
+        from pipeline.annotations import Report
         from pipeline.stage1 import open_stage1, repeatable
 
         stage = open_stage1(self.weights, self.device, imgsz, self.half, self.engine)
@@ -118,17 +119,17 @@ class Extract:
         try:
             with repeatable(stage.network.device):
                 if data is not None:
-                    heatmap_set.Pass(data, stage, facts, self.batch).write(orders)
+                    drawn = heatmap_set.Pass(data, stage, facts, self.batch).write(orders)
                 else:
-                    source = Path(self.source)
-                    report = heatmap_sheets.write(source, orders, stage, facts, self.batch)
+                    source, report = Path(self.source), Report()
+                    drawn = heatmap_sheets.write(source, orders, stage, facts, self.batch, report)
                     for skip in report.skips:
                         print(f"  left out: {skip}", file=sys.stderr)
         except torch.OutOfMemoryError as error:
             raise UserError(
                 f"the device's memory is full; --batch {self.batch} is too much"
             ) from error
-        _tell(orders, time.monotonic() - start)
+        _tell(orders, drawn, time.monotonic() - start)
 
     def _check(self) -> None:
         runs.plain_name(self.name)
@@ -136,8 +137,6 @@ class Extract:
             raise UserError("give either --data (a prepared dataset) or --source (pictures)")
         if self.batch < 1:
             raise UserError(f"--batch {self.batch}: expected 1 or more")
-        if self.imgsz < 32 or self.imgsz % 32:
-            raise UserError(f"--imgsz {self.imgsz}: expected a multiple of 32")
 
     def _recipes(self, sha256: str) -> tuple[list[Recipe], int]:
         """The recipes that are asked for, and the side of the square."""
@@ -147,7 +146,7 @@ class Extract:
             recipes = variants(self.recipe)
             for recipe in recipes:
                 heatmaps.check(recipe)
-            return recipes, self.imgsz
+            return recipes, 640 if self.imgsz is None else self.imgsz
         from pipeline.dataset import open_dataset
 
         model = open_dataset(self.like)
@@ -163,7 +162,7 @@ class Extract:
             raise UserError("--like takes the whole recipe: leave out its settings")
         values = manifest["recipe"] | {"levels": tuple(manifest["recipe"]["levels"])}
         recipe, imgsz = Recipe(**values), int(manifest["settings"]["imgsz"])
-        if self.imgsz not in {imgsz, Extract.imgsz}:
+        if self.imgsz not in {imgsz, None}:
             raise UserError(f"--imgsz {self.imgsz}: {self.like} has {imgsz}")
         print(f"as {self.like}: {recipe.method}, {recipe.compose}, peak {recipe.peak:.4g}")
         return [recipe], imgsz
@@ -191,22 +190,23 @@ def _check_data(data: "Dataset") -> None:
         raise UserError(f"{data.root}: classes {', '.join(data.names)}; expected the parts or face")
 
 
-def _files(paths: Sequence[Path]) -> Json:
+def _files(source: Path, paths: Sequence[Path]) -> Json:
     """What tells, without opening a file, that pictures have changed since."""
-    status = [path.stat() for path in paths]
-    return {
-        "files": len(status),
-        "bytes": sum(each.st_size for each in status),
-        "newest": max(each.st_mtime_ns for each in status),
-    }
+    lines, size = [], 0
+    for path in paths:
+        status = path.stat()
+        size += status.st_size
+        name = path.name if path == source else path.relative_to(source).as_posix()
+        lines.append(f"{name!r} {status.st_size} {status.st_mtime_ns}\n")
+    digest = hashlib.sha256("".join(sorted(lines)).encode())
+    return {"count": len(lines), "bytes": size, "sha256": digest.hexdigest()}
 
 
-def _tell(orders: "Sequence[Order]", seconds: float) -> None:
-    """A short account for people."""
+def _tell(orders: Sequence[Order], drawn: int, seconds: float) -> None:
+    """A short account for people; ``drawn`` pictures were not done already."""
     for order in orders:
         manifest = runs.read_json(order.target / "manifest.json") or {}
         pictures = manifest["pictures"]
-        count = pictures if isinstance(pictures, int) else sum(pictures.values())
         print(f"{order.target}")
         if isinstance(pictures, dict):
             for split, number in pictures.items():
@@ -215,6 +215,6 @@ def _tell(orders: "Sequence[Order]", seconds: float) -> None:
                 print(f"  {split:<12} {number:>7} heatmaps {faces:>7} faces {weak:>7} weak")
         else:
             left = sum(manifest["left_out"].values())
-            print(f"  {count} pictures, {left} left out")
+            print(f"  {pictures} pictures, {left} left out")
         print(f"  peak {manifest['recipe']['peak']:.4g}")
-    print(f"  {count} pictures in {seconds:.1f} s: {count / seconds:.1f} a second")
+    print(f"  {drawn} pictures in {seconds:.1f} s: {drawn / seconds:.1f} a second")

@@ -30,25 +30,15 @@ from pipeline.boxes import Boxes
 from pipeline.dataset import Dataset, label_path, write_labels
 from pipeline.errors import UserError
 from pipeline.images import Letterbox, Unreadable
-from pipeline.overlap import Behind, ahead
+from pipeline.overlap import THREADS, Behind, ahead
 from pipeline.parts import PARTS, WHOLE_FACE
-from pipeline.recipe import Recipe
+from pipeline.recipe import Order, Recipe
 from pipeline.runs import Json
 from pipeline.stage1 import Loaded, Stage1
 from pipeline.video import evenly
 
 SAMPLE = 256  # pictures whose maps tell the peak
 SHEET_TILES = 28
-THREADS = 2  # that decode, and as many that write
-
-
-@dataclass(frozen=True)
-class Order:
-    """One dataset of heatmaps that is asked for."""
-
-    target: Path
-    recipe: Recipe
-    record: Json  # what it follows from
 
 
 @dataclass(frozen=True)
@@ -72,8 +62,8 @@ class Pass:
     facts: Json  # written into every file
     batch: int
 
-    def write(self, orders: Sequence[Order]) -> None:
-        """Write all the datasets that are asked for."""
+    def write(self, orders: Sequence[Order]) -> int:
+        """Write all the datasets that are asked for; how many pictures were left to be drawn."""
         jobs = [Job(row["split"], row["name"]) for row in self.data.rows()]
         if not jobs:
             raise UserError(f"{self.data.root}: a dataset without pictures")
@@ -83,11 +73,12 @@ class Pass:
                 for each in orders
             ]
             recipes = self._measured(jobs, orders, folders)
-            self._fill(jobs, recipes, folders)
+            drawn = self._fill(jobs, recipes, folders)
             for order, folder, recipe in zip(orders, folders, recipes, strict=True):
                 manifest = order.record | _finish(self.data, folder, order.target, recipe)
                 made = {"weights": self.facts["weights"], "made": runs.provenance()}
                 runs.write_json(folder / "manifest.json", manifest | made)
+        return drawn
 
     def _batches(self, jobs: Sequence[Job]) -> list[Sequence[Job]]:
         """The same every time, whatever is done already."""
@@ -128,10 +119,8 @@ class Pass:
             recipes.append(replace(order.recipe, peak=peak))
         return recipes
 
-    def _fill(
-        self, jobs: Sequence[Job], recipes: Sequence[Recipe], folders: Sequence[Path]
-    ) -> None:
-        """Write every heatmap that is not there yet; decoding, network and writing overlap."""
+    def _fill(self, jobs: Sequence[Job], recipes: Sequence[Recipe], folders: Sequence[Path]) -> int:
+        """Write every heatmap that is not there yet; how many. All its steps overlap."""
         for folder in folders:
             for half in folder.glob(
                 "images/*/.*.partial"
@@ -154,6 +143,7 @@ class Pass:
                 for work in self._drawn(part, loaded, recipes, folders):
                     writers.do(work)
                 bar.update(len(part))
+        return len(jobs) - done
 
     def _drawn(
         self,

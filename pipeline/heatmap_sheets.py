@@ -15,10 +15,9 @@ from tqdm import tqdm
 from pipeline import draw, heatmaps, images, runs, video
 from pipeline.annotations import Report
 from pipeline.errors import UserError
-from pipeline.heatmap_set import THREADS, Order
 from pipeline.images import Letterbox, Picture
-from pipeline.overlap import Behind, read_ahead
-from pipeline.recipe import Recipe
+from pipeline.overlap import THREADS, Behind, read_ahead
+from pipeline.recipe import Order, Recipe
 from pipeline.runs import Json
 from pipeline.stage1 import Loaded, Looked, Stage1
 from pipeline.video import Frame
@@ -40,9 +39,14 @@ class View:
     recipe: Recipe
 
 
-def write(source: Path, orders: Sequence[Order], stage: Stage1, facts: Json, batch: int) -> Report:
-    """Heatmap and sheet of every picture or frame; what could not be read."""
-    report = Report()
+def write(
+    source: Path, orders: Sequence[Order], stage: Stage1, facts: Json, batch: int, report: Report
+) -> int:
+    """Heatmap and sheet of every picture or frame; how many. The report: what cannot be read.
+
+    While a batch is in the network the next is read and the one before is written, so that
+    no more than about four batches of whole frames are in memory, however long the video.
+    """
 
     def leave_out(path: Path, reason: str) -> None:
         report.skip(path, None, reason)
@@ -56,8 +60,8 @@ def write(source: Path, orders: Sequence[Order], stage: Stage1, facts: Json, bat
         ]
         count = 0
         bar = stack.enter_context(tqdm(unit=" pictures", disable=None, leave=False))
-        writers = stack.enter_context(Behind(THREADS, 4 * batch))
-        frames = read_ahead(video.frames(source, leave_out), 2 * batch)
+        writers = stack.enter_context(Behind(THREADS, batch))
+        frames = read_ahead(video.frames(source, leave_out), batch)
         for part in _batched(frames, batch):
             for number, view in _views(part, stage, recipes, facts):
                 writers.do(partial(_write, view, folders[number]))
@@ -65,8 +69,7 @@ def write(source: Path, orders: Sequence[Order], stage: Stage1, facts: Json, bat
             count += len(part)
             bar.update(len(part))
         if not count:
-            reasons = "".join(f"\n  {skip}" for skip in report.skips[:3])
-            raise UserError(f"{source}: no picture in it can be read{reasons}")
+            raise UserError(f"{source}: no picture in it can be read{_reasons(report)}")
         for order, folder, recipe in zip(orders, folders, recipes, strict=True):
             manifest = {
                 "recipe": runs.settings_of(recipe),
@@ -77,7 +80,7 @@ def write(source: Path, orders: Sequence[Order], stage: Stage1, facts: Json, bat
                 "made": runs.provenance(),
             }
             runs.write_json(folder / "manifest.json", order.record | manifest)
-    return report
+    return count
 
 
 def sheet(view: View, names: Sequence[str], side: int = 250) -> Picture:
@@ -128,13 +131,27 @@ def _measured(source: Path, orders: Sequence[Order], stage: Stage1, batch: int) 
     missing = {o.recipe.method: o.recipe for o in orders if o.recipe.measures}
     if not missing:
         return [order.recipe for order in orders]
-    sample = _batched(video.sample(source, SAMPLE), batch)
-    loaded = (_loaded(part, stage) for part in sample)
-    peaks = stage.measure(missing, loaded)
+    report = Report()
+
+    def leave_out(path: Path, reason: str) -> None:
+        report.skip(path, None, reason)
+
+    sample = _batched(video.sample(source, SAMPLE, leave_out), batch)
+    peaks = stage.measure(missing, (_loaded(part, stage) for part in sample))
+    if not peaks:
+        raise UserError(
+            f"{source}: no picture in it can be read of those ({sum(report.counts.values())}) that "
+            f"tell the peak; --peak gives one{_reasons(report)}"
+        )
     return [
-        replace(o.recipe, peak=peaks.get(o.recipe.method, 0.0)) if o.recipe.measures else o.recipe
+        replace(o.recipe, peak=peaks[o.recipe.method]) if o.recipe.measures else o.recipe
         for o in orders
     ]
+
+
+def _reasons(report: Report) -> str:
+    """What could not be read, a line each; the first of many."""
+    return "".join(f"\n  {skip}" for skip in report.skips[:3])
 
 
 def _loaded(part: Sequence[Frame], stage: Stage1) -> Loaded:

@@ -10,6 +10,8 @@ from itertools import repeat
 from types import TracebackType
 from typing import Self, TypeVar
 
+THREADS = 2  # that work ahead, and as many that work behind
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

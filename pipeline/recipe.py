@@ -1,9 +1,11 @@
 """How heatmaps are made, as settings: apart from the making, so that --help needs no torch."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal, get_args
 
 from pipeline.errors import UserError
+from pipeline.runs import Json
 
 Compose = Literal["stack", "average"]
 Scale = Literal["fixed", "minmax"]
@@ -54,6 +56,15 @@ class Recipe:
     def measures(self) -> bool:
         """Whether the peak is still to be measured."""
         return self.scale == "fixed" and self.peak == 0
+
+
+@dataclass(frozen=True)
+class Order:
+    """One folder of heatmaps that is asked for."""
+
+    target: Path
+    recipe: Recipe
+    record: Json  # what it follows from
 
 
 def variants(recipe: Recipe) -> list[Recipe]:

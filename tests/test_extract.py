@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import torch
 import yaml
 from synthetic import face_picture, ibug_points, write_pts
 
-from pipeline import dataset, heatmaps, images, runs, yolo
+from pipeline import dataset, heatmap_sheets, heatmaps, images, runs, video, yolo
 from pipeline.boxes import from_cxcywh_share
 from pipeline.errors import UserError
 from pipeline.extract import Extract
@@ -232,8 +233,11 @@ def test_like_takes_the_whole_recipe_and_the_peak(place, extract):
         extract(like=first.name, weights=other).run()
     with pytest.raises(UserError, match="leave out its settings"):
         extract(like=first.name, recipe=Recipe(method="gradcam")).run()
-    with pytest.raises(UserError, match="--imgsz 64"):
-        extract(like=first.name, imgsz=64).run()
+    for side in (64, 640):  # 640 is what it would be without --like
+        with pytest.raises(UserError, match=f"--imgsz {side}"):
+            extract(like=first.name, imgsz=side).run()
+    third = extract(data="few", like=first.name, imgsz=None, suffix="-third").run()
+    assert dataset.open_dataset(third.name).manifest()["settings"]["imgsz"] == SIDE
     with pytest.raises(UserError, match="not of heatmaps"):
         extract(like="faces").run()
 
@@ -402,7 +406,7 @@ def test_any_pictures_and_videos_become_maps_and_sheets(place, extract, tmp_path
     settings = extract(source=str(tmp_path))
     target = settings.run()
     lines = [json.loads(line) for line in (target / "frames.jsonl").read_text().splitlines()]
-    names = ["p0", "p1", *(f"v__{number:06d}" for number in range(5))]
+    names = ["p0", "p1", *(f"v@{number:06d}" for number in range(5))]
 
     assert target == place / "runs" / "extract" / settings.name
     assert [line["name"] for line in lines] == names
@@ -420,6 +424,70 @@ def test_any_pictures_and_videos_become_maps_and_sheets(place, extract, tmp_path
     assert "up to date" in capsys.readouterr().out
     with pytest.raises(UserError, match="no picture in it can be read"):
         extract(source=str(tmp_path / "broken.jpg"), suffix="-broken").run()
+
+
+def test_pictures_that_nobody_can_read_are_told(extract, tmp_path):
+    """All those that should tell the peak: why, and what to do."""
+    for number in range(3):
+        (tmp_path / f"p{number}.jpg").write_bytes(b"hello")
+    with pytest.raises(UserError, match=r"no picture in it can be read") as caught:
+        extract(source=str(tmp_path)).run()
+
+    assert "--peak" in str(caught.value)
+    assert "p0.jpg" in str(caught.value)
+
+
+def test_few_frames_are_in_flight(place, extract, tmp_path, monkeypatch):
+    """Reading, network and writing hold four batches of a long video, however slow the writing."""
+    images.write(tmp_path / "p.png", face_picture([], 60, 40, 0))
+    alive, most = weakref.WeakSet(), []
+
+    def frames(*_):
+        for number in range(40):
+            frame = video.Frame(np.zeros((40, 60, 3), np.uint8), f"v@{number:06d}", tmp_path)
+            alive.add(frame)
+            most.append(len(alive))
+            yield frame
+
+    def slowly(view, folder):
+        time.sleep(0.05)
+
+    monkeypatch.setattr(video, "frames", frames)
+    monkeypatch.setattr(heatmap_sheets, "_write", slowly)
+    extract(source=str(tmp_path), batch=4).run()
+
+    assert len(most) == 40
+    assert max(most) <= 4 * 4 + 4
+
+
+def test_a_picture_that_takes_anothers_name_is_noticed(extract, tmp_path):
+    """As many files, as many bytes, none newer: another result all the same."""
+    for number in range(2):
+        images.write(tmp_path / f"p{number}.png", face_picture([], 60, 40, number))
+    settings = extract(source=str(tmp_path))
+    settings.run()
+    for old, new in (("p0", "x"), ("p1", "p0"), ("x", "p1")):
+        (tmp_path / f"{old}.png").rename(tmp_path / f"{new}.png")
+    with pytest.raises(UserError, match="made otherwise"):
+        settings.run()
+    replace(settings, overwrite=True).run()
+
+
+def test_the_rate_counts_what_this_run_has_done(extract, monkeypatch, capsys):
+    """Not what an interrupted one had done before it."""
+    settings = extract()
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="goes on from there"):
+        patch.setattr(
+            "pipeline.heatmap_set._finish",
+            lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")),
+        )
+        settings.run()
+    state = runs.datasets() / f".{settings.name}.resumable"
+    min(state.glob("folder/images/*/*.tif")).unlink()
+    capsys.readouterr()
+    settings.run()
+
+    assert re.search(r"^  4 pictures in ", capsys.readouterr().out, re.MULTILINE)  # one batch
 
 
 TRAIN = """
