@@ -24,6 +24,9 @@ COMMANDS = {  # command -> where its settings are, what it does
     "train face": ("pipeline.train:TrainFace", "the control: the whole face alone"),
     "extract": ("pipeline.extract:Extract", "pictures through stage 1 -> heatmaps"),
     "train heatmap": ("pipeline.train:TrainHeatmap", "stage 2: the whole face, on heatmaps"),
+    "train all": ("pipeline.ladder:TrainAll", "all of these, one after another"),
+    "weights": ("pipeline.weights:Weights", "what is shipped, and whether it is whole"),
+    "evaluate": ("pipeline.evaluate:Evaluate", "who finds the hidden face, level by level"),
 }
 
 USAGE = """usage: uncover COMMAND [OPTIONS]

@@ -6,6 +6,7 @@ answer is *right* if the box overlaps a true face enough. What was recovered is 
 against all missed pictures, not against those in which there was something to see.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -78,7 +79,7 @@ def threshold_for(
 ) -> float:
     """The lowest threshold at which ``other`` keeps a precision on what ``base`` misses.
 
-    1 if there is none, so that it answers nothing.
+    Infinite if there is none, so that it answers nothing.
     """
     faces = [scene for scene in scenes if len(scene.truth) and is_missed(scene, base, conf)]
     scores = np.array([best_of(scene.answers[other]) for scene in faces])
@@ -91,7 +92,7 @@ def lowest(scores: NDArray[np.float64], right: NDArray[np.bool_], precision: flo
     order = np.argsort(-scores, kind="stable")
     shares = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
     enough = np.flatnonzero((shares >= precision) & (scores[order] > 0))
-    return float(scores[order][enough[-1]]) if len(enough) else 1.0
+    return float(scores[order][enough[-1]]) if len(enough) else math.inf
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class Detection:
 
 
 def detection(
-    scenes: Sequence[Scene], base: str, conf: float, other: str = "", other_conf: float = 1.0
+    scenes: Sequence[Scene], base: str, conf: float, other: str = "", other_conf: float = math.inf
 ) -> Detection:
     """All boxes of ``base``, and where it has none, the best one of ``other``."""
     faces = found = given = right = 0

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import tyro
 import yaml
 
-from pipeline import runs, schedule
+from pipeline import runs, schedule, shipped
 from pipeline.errors import UserError
 from pipeline.runs import Json
 from pipeline.schedule import Kind, Schedule, Size
@@ -24,6 +24,7 @@ from pipeline.schedule import Kind, Schedule, Size
 if TYPE_CHECKING:  # this brings numpy, which --help need not wait for
     from pipeline.dataset import Dataset
 
+_OF_DATA = ("settings", "sources", "pictures", "made")
 _KEPT = ("results.csv", "results.png", "labels.jpg", "train_batch0.jpg", "train_batch1.jpg")
 
 
@@ -73,8 +74,9 @@ class _Training:
         self._check(data)
         start = None
         if self.weights:
-            start = yolo.sha256(_existing(self.weights))
-            _check_start(Path(self.weights), data)
+            begin = shipped.find(self.weights)
+            start = yolo.sha256(begin)
+            _check_start(begin, data)
         record: Json = {
             "settings": settings
             | {"kind": self.kind, "size": self.size, "fitness": list(self.schedule.fitness)},
@@ -88,6 +90,8 @@ class _Training:
             self._train(folder, data, settings)
             manifest = record | self._published(folder, data, settings)
             _tidy(folder)
+            told = data.manifest()
+            manifest["data"] = {key: told[key] for key in _OF_DATA}
             runs.write_json(folder / "manifest.json", manifest | {"made": runs.provenance()})
         _tell(target, manifest)
         return target
@@ -105,7 +109,7 @@ class _Training:
         more["cache"] = "ram" if self.cache else False
         more["amp"] = self.mixed and training.bfloat16_here(first)
         if self.weights:
-            more["pretrained"] = self.weights
+            more["pretrained"] = str(shipped.find(self.weights))
         training.train(folder / "training", described, f"yolov5{self.size}.yaml", settings | more)
 
     def _published(self, folder: Path, data: "Dataset", settings: Json) -> Json:
@@ -236,12 +240,6 @@ class TrainHeatmap(_Training):
         manifest = data.manifest()
         first = {"sha256": manifest["weights"]["sha256"], "imgsz": manifest["settings"]["imgsz"]}
         return {"recipe": manifest["recipe"], "stage1": first}
-
-
-def _existing(path: str) -> Path:
-    if not Path(path).is_file():
-        raise UserError(f"--weights {path}: there is no such file")
-    return Path(path)
 
 
 def _check_start(path: Path, data: "Dataset") -> None:

@@ -1,0 +1,212 @@
+"""``uncover evaluate``: who finds the face, at which level of occlusion, and who else would.
+
+Thresholds are chosen on validation pictures and then held: nothing of a test set can move one.
+"""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline import runs, shipped
+from pipeline.errors import UserError
+from pipeline.runs import Json
+
+if TYPE_CHECKING:  # these bring torch, which --help need not wait for
+    from pipeline.predictions import Scene
+    from pipeline.stage1 import Stage1
+    from pipeline.stage2 import Stage2
+
+LEVELS = ("none", "easy", "medium", "hard", "unknown")
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure first and second stages on a dataset, by level of occlusion.
+
+    For every first stage: how many faces it finds, and of those that it misses, how many
+    each second stage, each other first stage, and its own lowered threshold recover, and how
+    many of their answers are right. Thresholds come from --validation (its val split): of a
+    first stage the one written into its weights; of all others the lowest that keeps
+    --precision on what that first stage misses there.
+
+    Writes runs/evaluate/NAME: missed.csv, pairs.csv, predictions.jsonl, manifest.json.
+
+    Example: uncover evaluate --data unseen --validation hidden --stage1 clear.pt --stage2 maps.pt
+    """
+
+    data: str
+    """A prepared dataset with a test split (or --split)."""
+
+    validation: str
+    """A prepared dataset with a val split, on which thresholds are chosen."""
+
+    name: str
+    """The result is written to runs/evaluate/NAME."""
+
+    stage1: tuple[str, ...]
+    """Weights of the ten parts: files (called by their folder, if they are best.pt), or names of
+    shipped ones."""
+
+    stage2: tuple[str, ...] = ()
+    """Weights for heatmaps; each finds its own first stage among --stage1."""
+
+    split: str = "test"
+    """Of the dataset, what is measured on."""
+
+    conf: float = 0.0
+    """The threshold of first stages; 0: each its own, from its weights."""
+
+    precision: float = 0.9
+    """What everything that answers missed pictures must keep on validation."""
+
+    batch: int = 16
+    """Pictures that go through the networks at once."""
+
+    device: str = ""
+    """cpu, cuda, cuda:1; by default CUDA if there is a device, else the CPU."""
+
+    def run(self) -> Path:
+        """Measure and write."""
+        from pipeline import predictions
+        from pipeline.dataset import open_dataset
+
+        data, validation = open_dataset(self.data), open_dataset(self.validation)
+        target = runs.home() / "runs" / "evaluate" / runs.plain_name(self.name)
+        firsts, seconds, thresholds = self._opened()
+        with runs.whole_folder(target) as folder:
+            scenes = {
+                "val": list(predictions.look(validation, "val", firsts, seconds, self.batch)),
+                "test": list(predictions.look(data, self.split, firsts, seconds, self.batch)),
+            }
+            if not scenes["val"] or not scenes["test"]:
+                raise UserError(f"no pictures in val of {validation.root}, or in {self.split}")
+            lines = [
+                json.dumps(predictions.as_json(scene)) for part in scenes.values() for scene in part
+            ]
+            runs.write_text(folder / "predictions.jsonl", "\n".join(lines) + "\n")
+            tables = {
+                "missed": list(_missed(scenes, thresholds, self.precision)),
+                "pairs": list(_pairs(scenes, thresholds, self.precision)),
+            }
+            for name, rows in tables.items():
+                runs.write_text(folder / f"{name}.csv", as_csv(rows))
+            manifest = {"settings": runs.settings_of(self), "made": runs.provenance()}
+            runs.write_json(folder / "manifest.json", manifest | {"thresholds": thresholds})
+        for rows in tables.values():
+            print(as_text(rows))
+        print(target)
+        return target
+
+    def _opened(
+        self,
+    ) -> tuple[dict[str, "Stage1"], dict[str, tuple[str, "Stage2"]], dict[str, float]]:
+        """The networks by their names, and the thresholds of the first stages."""
+        from pipeline import yolo
+        from pipeline.stage1 import device_of, open_stage1
+        from pipeline.stage2 import open_stage2
+
+        firsts: dict[str, Stage1] = {}
+        seconds: dict[str, tuple[str, Stage2]] = {}
+        thresholds: dict[str, float] = {}
+        fingerprints: dict[str, str] = {}
+        for path in map(shipped.find, self.stage1):
+            about, name = yolo.about(path), called(path)
+            if "imgsz" not in about:
+                raise UserError(f"{path}: weights that 'uncover train' did not write")
+            firsts[name] = open_stage1(path, self.device, about["imgsz"])
+            thresholds[name] = self.conf or about["threshold"]
+            fingerprints[yolo.sha256(path)] = name
+        for path in map(shipped.find, self.stage2):
+            second = open_stage2(path, device_of(self.device))
+            if second.stage1 not in fingerprints:
+                raise UserError(f"{path}: its first stage is not among --stage1")
+            first = fingerprints[second.stage1]
+            if firsts[first].imgsz != second.seen:
+                raise UserError(f"{path}: its heatmaps were made at imgsz {second.seen}")
+            seconds[called(path)] = (first, second)
+        return firsts, seconds, thresholds
+
+
+def called(path: Path) -> str:
+    """By what name a file of weights goes."""
+    return path.absolute().parent.name if path.stem == "best" else path.stem
+
+
+def _missed(
+    scenes: Mapping[str, Sequence["Scene"]], thresholds: Mapping[str, float], precision: float
+) -> Iterator[Json]:
+    """A row for each first stage, each that answers what it misses, and each level."""
+    from pipeline.missed import tally, threshold_for
+
+    for base, conf in thresholds.items():
+        for other in scenes["test"][0].answers:
+            limit = threshold_for(scenes["val"], base, conf, other, precision)
+            for level, part in _by_level(scenes["test"]):
+                found = tally(part, base, conf, other, limit)
+                yield {
+                    "missed by": base,
+                    "answered by": "its lowered threshold" if other == base else other,
+                    "level": level,
+                    "pictures": found.pictures,
+                    "missed": found.missed,
+                    "answered": found.answered,
+                    "right": found.right,
+                    "recovered": round(found.recovered, 4),
+                    "precision": round(found.precision, 4),
+                    "right at IoU 0.3": found.right_loosely,
+                    "threshold": round(limit, 4),
+                }
+
+
+def _pairs(
+    scenes: Mapping[str, Sequence["Scene"]], thresholds: Mapping[str, float], precision: float
+) -> Iterator[Json]:
+    """A row for each first stage alone and with each other behind it, and each level."""
+    from pipeline.missed import detection, threshold_for
+
+    for base, conf in thresholds.items():
+        for other in ("", *(name for name in scenes["test"][0].answers if name != base)):
+            limit = (
+                threshold_for(scenes["val"], base, conf, other, precision) if other else math.inf
+            )
+            for level, part in _by_level(scenes["test"]):
+                found = detection(part, base, conf, other, limit)
+                yield {
+                    "first": base,
+                    "then": other or "-",
+                    "level": level,
+                    "faces": found.faces,
+                    "recall": round(found.recall, 4),
+                    "precision": round(found.precision, 4),
+                }
+
+
+def _by_level(scenes: Sequence["Scene"]) -> Iterator[tuple[str, list["Scene"]]]:
+    """The scenes of each level that there is, then all of them."""
+    for level in LEVELS:
+        part = [scene for scene in scenes if scene.level == level]
+        if part:
+            yield level, part
+    yield "all", list(scenes)
+
+
+def as_csv(rows: Sequence[Json]) -> str:
+    """Rows as CSV."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def as_text(rows: Sequence[Json]) -> str:
+    """Rows as a table for people."""
+    widths = {key: max(len(key), *(len(str(row[key])) for row in rows)) for key in rows[0]}
+    lines = ["  ".join(f"{key:<{width}}" for key, width in widths.items())]
+    lines += ["  ".join(f"{row[key]!s:<{width}}" for key, width in widths.items()) for row in rows]
+    return "\n".join(line.rstrip() for line in lines) + "\n"

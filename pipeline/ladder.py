@@ -1,0 +1,158 @@
+"""``uncover train all``: the thesis's ladder from end to end, and what lies beyond it.
+
+::
+
+    DATA ──► parts (stage 1, clear) ──► heatmaps, four ways ──► four second stages
+     └─────► face (the control)
+    HIDDEN ─► parts, going on from clear (stage 1, hardened) ──► heatmaps ──► its second stage
+     └─────► heatmaps of the clear stage 1 ──► a second stage that has seen hidden faces
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from pipeline import runs
+from pipeline.errors import UserError
+from pipeline.extract import Extract
+from pipeline.recipe import Recipe
+from pipeline.runs import Json
+from pipeline.schedule import Schedule, Size
+from pipeline.train import TrainFace, TrainHeatmap, TrainParts
+
+METHODS = ("hirescam", "gradcam++")
+COMPOSES = ("average", "stack")
+_FIGURES = ("P", "R", "F1", "AP50", "AP50-95")
+
+
+@dataclass(frozen=True)
+class TrainAll:
+    """Run the whole ladder: stage 1, the control, heatmaps, the four second stages.
+
+    With --hidden, a dataset of occluded pictures, also a stage 1 that goes on learning on
+    them, and second stages trained on the heatmaps of hidden faces. Every step is a command
+    of its own, with its result in runs/train/NAME-STEP or datasets/NAME-STEP; finished steps
+    whose settings match are skipped, so the same command goes on after a kill. Ends with the
+    thesis's tables 4 to 7, in runs/train/NAME.csv and .md.
+
+    Example: uncover prepare ibug=300w --name faces
+    Then:    uncover train all --data faces --size n --device 0
+    """
+
+    data: str
+    """A prepared dataset of the ten parts."""
+
+    hidden: str = ""
+    """A prepared dataset of the ten parts with occluders (prepare --occlude)."""
+
+    name: str = ""
+    """What the results are called; by default as the dataset."""
+
+    size: Size = "n"
+    """Of every YOLOv5. m is the thesis's."""
+
+    weights: str = ""
+    """A checkpoint for stage 1 and the control to begin with; second stages begin from scratch."""
+
+    schedule: Annotated[Schedule, tyro.conf.OmitArgPrefixes] = field(default_factory=Schedule)
+    """How stage 1 and the control are trained."""
+
+    heatmap_epochs: int = 0
+    """Of the second stages; 0: the preset's."""
+
+    heatmap_imgsz: int = 0
+    """Of the second stages; 0: the preset's."""
+
+    device: str = ""
+    """cpu, 0, or 0,1 for several GPUs; by default the first GPU if there is one."""
+
+    overwrite: bool = False
+    """Replace steps that were made otherwise."""
+
+    def run(self) -> Path:
+        """Climb; the table at the end."""
+        name = runs.plain_name(self.name or Path(self.data).name)
+        rows = []
+        for title, folder in self._steps(name):
+            manifest = runs.read_json(folder / "manifest.json")
+            if manifest is None:
+                raise UserError(f"{folder}: has no manifest.json")
+            rows += list(_rows(title, manifest))
+        target = runs.home() / "runs" / "train" / name
+        header = ("model", "set", "classes", *_FIGURES, "threshold")
+        lines = [",".join(header), *(",".join(map(str, row)) for row in rows)]
+        runs.write_text(target.with_name(f"{name}.csv"), "\n".join(lines) + "\n")
+        text = [header, tuple("---" for _ in header), *rows]
+        table = "".join("| " + " | ".join(map(str, row)) + " |\n" for row in text)
+        runs.write_text(target.with_name(f"{name}.md"), table)
+        print(table)
+        return target.with_name(f"{name}.md")
+
+    def _steps(self, name: str) -> Iterator[tuple[str, Path]]:
+        """Train step after step; the title and folder of each model."""
+        how: Json = {"size": self.size, "device": self.device, "overwrite": self.overwrite}
+        clear = TrainParts(
+            self.data, f"{name}-parts", weights=self.weights, schedule=self.schedule, **how
+        ).run()
+        yield "10 classes, pictures", clear
+        yield (
+            "1 class, pictures",
+            TrainFace(
+                self.data, f"{name}-face", weights=self.weights, schedule=self.schedule, **how
+            ).run(),
+        )
+        four = Recipe(method=",".join(METHODS), compose=",".join(COMPOSES))
+        maps = self._maps(clear, self.data, f"{name}-maps", four)
+        for method in METHODS:
+            for compose in COMPOSES:
+                second = self._second(f"{maps}-{method}-{compose}", how)
+                yield f"{method}, {compose}", second
+        if self.hidden:
+            best = Recipe()
+            maps = self._maps(clear, self.hidden, f"{name}-hidden", best)
+            yield "hidden faces' heatmaps", self._second(maps, how)
+            hardened = TrainParts(
+                self.hidden,
+                f"{name}-hardened",
+                weights=str(clear / "best.pt"),
+                schedule=self.schedule,
+                **how,
+            ).run()
+            yield "10 classes, hardened", hardened
+            maps = self._maps(hardened, self.hidden, f"{name}-hardened-hidden", best)
+            yield "the hardened one's heatmaps", self._second(maps, how)
+
+    def _maps(self, stage1: Path, data: str, name: str, recipe: Recipe) -> str:
+        """Heatmaps of a dataset, of several kinds in one pass; what they are called."""
+        about = runs.read_json(stage1 / "manifest.json") or {}
+        first = self.device.split(",")[0]
+        Extract(
+            stage1 / "best.pt",
+            name,
+            data=data,
+            recipe=recipe,
+            imgsz=about["about"]["imgsz"],
+            device=first,
+            overwrite=self.overwrite,
+        ).run()
+        return name
+
+    def _second(self, maps: str, how: Json) -> Path:
+        schedule = replace(
+            self.schedule, epochs=self.heatmap_epochs, imgsz=self.heatmap_imgsz, batch=0, hyper=""
+        )
+        return TrainHeatmap(maps, maps, schedule=schedule, **how).run()
+
+
+def _rows(title: str, manifest: Json) -> Iterator[tuple[str | float, ...]]:
+    """The lines of a model: every split, all classes together and the whole face alone."""
+    for split, scores in manifest["scores"].items():
+        several = len(scores["classes"]) > 1
+        face = "whole face" if several else next(iter(scores["classes"]))
+        sets = {"all": scores["all"]} if several else {}
+        for classes, figures in (sets | {face: scores["classes"][face]}).items():
+            values = [round(figures[name], 4) for name in _FIGURES]
+            yield title, split, classes, *values, round(manifest["about"]["threshold"], 3)

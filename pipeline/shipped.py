@@ -1,0 +1,54 @@
+"""The weights that come with the software: where they lie, and whether they are whole.
+
+Each ``NAME.pt`` has a ``NAME.json`` beside it: what it is for, what it was trained on and how,
+its scores, its SHA-256 and the terms of its data.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import runs
+from pipeline.errors import UserError
+from pipeline.runs import Json
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """One file of weights with its card."""
+
+    path: Path
+    card: Json
+
+    @property
+    def name(self) -> str:
+        """By which it is asked for."""
+        return self.path.stem
+
+    def fault(self) -> str | None:
+        """What is wrong with the file; none if it is what its card says."""
+        if not self.path.is_file():
+            return "missing"
+        digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
+        return None if digest == self.card.get("sha256") else "not the file its card is of"
+
+
+def shelf() -> list[Shipped]:
+    """Everything that is shipped, by name."""
+    cards = sorted(runs.weights().glob("*.json"))
+    return [Shipped(path.with_suffix(".pt"), runs.read_json(path) or {}) for path in cards]
+
+
+def find(asked: str | Path) -> Path:
+    """A file of weights: a path, or the name of one that is shipped."""
+    path = Path(asked).expanduser()
+    if path.is_file():
+        return path
+    for one in shelf():
+        if one.name == str(asked):
+            fault = one.fault()
+            if fault:
+                raise UserError(f"the shipped weights {one.name}: {fault}; install Uncover anew")
+            return one.path
+    names = ", ".join(one.name for one in shelf()) or "none"
+    raise UserError(f"{asked}: no such file of weights, and no shipped ones ({names})")

@@ -1,0 +1,100 @@
+"""``uncover weights``: what is shipped, whether it is whole, and how a training joins it."""
+
+import shlex
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import runs, shipped
+from pipeline.errors import UserError
+from pipeline.runs import Json
+
+TERMS = (
+    "AGPL-3.0 for the weights' form. Trained on photographs that are for research only; use the "
+    "weights for research only, too, unless you hold rights to the photographs."
+)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """List the weights that are shipped, and verify that each is the file its card is of.
+
+    Wherever a command takes weights, it takes one of these names, or a path.
+
+    With --add, a finished training joins them under --name, with its card.
+    """
+
+    add: str = ""
+    """The folder of a finished training (runs/train/NAME)."""
+
+    name: str = ""
+    """What the added weights are called."""
+
+    note: str = ""
+    """For the card of the added weights: what they are for."""
+
+    def run(self) -> None:
+        """Print the list; or add."""
+        if self.add:
+            self._add(Path(self.add), runs.plain_name(self.name))
+        elif self.name or self.note:
+            raise UserError("--name and --note belong to --add")
+        found = shipped.shelf()
+        faults = []
+        for one in found:
+            fault = one.fault()
+            faults += [f"{one.path}: {fault}"] if fault else []
+            size = one.path.stat().st_size / 1e6 if one.path.is_file() else 0.0
+            kind = one.card.get("about", {}).get("kind", "?")
+            print(f"{one.name:<28}{kind:<9}{size:6.1f} MB  {fault or 'whole'}")
+            if one.card.get("note"):
+                print(f"  {one.card['note']}")
+        if not found:
+            print(f"no weights in {runs.weights()}")
+        if faults:
+            raise UserError("; ".join(faults))
+
+    def _add(self, folder: Path, name: str) -> None:
+        manifest = runs.read_json(folder / "manifest.json")
+        if manifest is None or not (folder / "best.pt").is_file():
+            raise UserError(f"--add {folder}: no finished training")
+        runs.weights().mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / "best.pt", runs.weights() / f"{name}.pt")
+        card = {
+            "note": self.note,
+            "sha256": manifest["weights"]["sha256"],
+            "about": manifest["about"],
+            "command": _plain(manifest["made"]["command"]),
+            "settings": manifest["settings"],
+            "sources": manifest["sources"],
+            "data": _data(manifest["data"]),
+            "scores": manifest["scores"],
+            "made": {key: value for key, value in manifest["made"].items() if key != "command"},
+            "terms": TERMS,
+        }
+        runs.write_json(runs.weights() / f"{name}.json", card)
+
+
+def _data(manifest: Json) -> Json:
+    """What a card says of a dataset: where it came from, without the paths of a machine."""
+    sources = manifest["sources"]
+    return {
+        "command": _plain(manifest["made"]["command"]),
+        "settings": manifest["settings"],
+        "pictures": manifest["pictures"],
+        "sources": {
+            name: {key: value for key, value in source.items() if key not in {"path", "pictures"}}
+            for name, source in sources.items()
+            if isinstance(source, dict)
+        },
+    }
+
+
+def _plain(command: str) -> str:
+    """A command line without the folders of the machine it ran on."""
+    words = shlex.split(command)[1:]
+    plain = []
+    for word in words:
+        key, equals, value = word.rpartition("=")
+        plain.append(f"{key}{equals}{Path(value).name}" if "/" in value else word)
+    return shlex.join(["uncover", *plain])

@@ -1,0 +1,134 @@
+"""``uncover evaluate`` and ``train all``: the whole ladder on a tiny set, then its tables."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from synthetic import ibug_folder
+
+from pipeline import yolo
+from pipeline.errors import UserError
+from pipeline.evaluate import Evaluate
+from pipeline.ladder import TrainAll
+from pipeline.prepare import Prepare
+from pipeline.schedule import Schedule
+
+FEW = {"epochs": 1, "imgsz": 96, "batch": 8}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A home in which the whole ladder has been climbed."""
+    home = tmp_path_factory.mktemp("home")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("UNCOVER_HOME", str(home))
+    ibug_folder(home / "source" / "helen_train", count=10)
+    ibug_folder(home / "source" / "helen_test", count=3, start=100)
+    source = (f"ibug={home / 'source'}",)
+    Prepare(source, "faces", val_share=0.2, workers=1).run()
+    Prepare(source, "hidden", occlude="none,hard", val_share=0.2, workers=1).run()
+    ladder = TrainAll(
+        "faces",
+        "hidden",
+        schedule=Schedule(**FEW),
+        heatmap_epochs=1,
+        heatmap_imgsz=32,
+        device="cpu",
+    )
+    ladder.run()
+    yield home, ladder
+    patch.undo()
+
+
+def test_the_ladder_ends_with_the_tables(place):
+    """Nine models; every split; all classes and the whole face."""
+    home, _ = place
+    with (home / "runs" / "train" / "faces.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    assert len({row["model"] for row in rows}) == 9
+    assert {row["set"] for row in rows} == {"val", "test"}
+    assert {row["classes"] for row in rows} == {"all", "whole face", "face"}
+    assert (home / "runs" / "train" / "faces.md").read_text().startswith("| model | set |")
+
+
+def test_a_finished_ladder_is_climbed_at_once(place, capsys):
+    """Every step is skipped, because it is there with the same settings."""
+    home, ladder = place
+    weights = home / "runs" / "train" / "faces-parts" / "best.pt"
+    before = weights.stat().st_mtime_ns
+    ladder.run()
+    said = capsys.readouterr().out
+
+    assert said.count("up to date") == 9 + 6  # trainings and sets of heatmaps
+    assert weights.stat().st_mtime_ns == before
+
+
+def test_stage_2_knows_where_its_heatmaps_come_from(place):
+    home, _ = place
+    train = home / "runs" / "train"
+    about = yolo.about(train / "faces-maps-gradcam++-average" / "best.pt")
+
+    assert about["recipe"]["method"] == "gradcam++"
+    assert about["recipe"]["compose"] == "average"
+    assert about["recipe"]["peak"] > 0
+    assert about["stage1"]["sha256"] == yolo.sha256(train / "faces-parts" / "best.pt")
+    assert about["stage1"]["imgsz"] == 96
+
+
+def evaluate(place, **settings):
+    train = place[0] / "runs" / "train"
+    first = train / "faces-parts" / "best.pt"
+    second = train / "faces-maps-hirescam-stack" / "best.pt"
+    given = {"stage1": (str(first),), "stage2": (str(second),), "device": "cpu"} | settings
+    return Evaluate("hidden", "hidden", "out", **given)
+
+
+def test_an_evaluation_has_a_row_for_every_detector_and_level(place):
+    folder = evaluate(place).run()
+    with (folder / "missed.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    assert {row["answered by"] for row in rows} == {
+        "its lowered threshold",
+        "faces-maps-hirescam-stack",
+    }
+    assert {row["level"] for row in rows} == {"none", "hard", "all"}
+    lines = (folder / "predictions.jsonl").read_text().splitlines()
+    assert {json.loads(line)["split"] for line in lines} == {"val", "test"}
+
+
+def test_a_second_stage_without_its_first_is_refused(place):
+    """Heatmaps of another network mean nothing to it."""
+    train = place[0] / "runs" / "train"
+    other = train / "faces-hardened" / "best.pt"
+    with pytest.raises(UserError, match="not among --stage1"):
+        evaluate(place, stage1=(str(other),)).run()
+
+
+def test_wrong_weights_are_refused_by_name(place):
+    train = place[0] / "runs" / "train"
+    with pytest.raises(UserError, match="no weights of a stage 2"):
+        evaluate(place, stage2=(str(train / "faces-parts" / "best.pt"),)).run()
+    with pytest.raises(UserError, match="stage 1 knows the ten"):
+        evaluate(place, stage1=(str(train / "faces-face" / "best.pt"),)).run()
+
+
+def test_stage_2_answers_in_pixels_of_the_picture(place):
+    """A box that fills a heatmap fills the picture, however wide it is."""
+    import torch
+
+    from pipeline.images import Letterbox
+    from pipeline.stage2 import open_stage2
+    from pipeline.yolo import Found
+
+    path = place[0] / "runs" / "train" / "faces-maps-hirescam-stack" / "best.pt"
+    stage = open_stage2(path, torch.device("cpu"))
+    whole = np.array([[0, 0, 32, 32]], np.float32)
+    found = Found(whole, np.ones(1, np.float32), np.zeros(1, np.int64))
+    stage.network.boxes = lambda *_: [found]
+    stacks = [np.zeros((10, 12, 12), np.uint8)]
+    answer = stage.boxes(stacks, [Letterbox(200, 100, 96, 96)], 0.1, 0.6)
+
+    assert answer[0].boxes.tolist() == [[0, 0, 200, 100]]
