@@ -3,8 +3,6 @@
 Thresholds are chosen on validation pictures and then held: nothing of a test set can move one.
 """
 
-import csv
-import io
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import runs, shipped
+from pipeline import runs, shipped, tables
 from pipeline.errors import UserError
 from pipeline.runs import Json
 
@@ -89,16 +87,16 @@ class Evaluate:
                 json.dumps(predictions.as_json(scene)) for part in scenes.values() for scene in part
             ]
             runs.write_text(folder / "predictions.jsonl", "\n".join(lines) + "\n")
-            tables = {
+            found = {
                 "missed": list(_missed(scenes, thresholds, self.precision)),
                 "pairs": list(_pairs(scenes, thresholds, self.precision)),
             }
-            for name, rows in tables.items():
-                runs.write_text(folder / f"{name}.csv", as_csv(rows))
+            for name, rows in found.items():
+                runs.write_text(folder / f"{name}.csv", tables.as_csv(rows))
             manifest = {"settings": runs.settings_of(self), "made": runs.provenance()}
             runs.write_json(folder / "manifest.json", manifest | {"thresholds": thresholds})
-        for rows in tables.values():
-            print(as_text(rows))
+        for rows in found.values():
+            print(tables.as_text(rows))
         print(target)
         return target
 
@@ -193,20 +191,3 @@ def _by_level(scenes: Sequence["Scene"]) -> Iterator[tuple[str, list["Scene"]]]:
         if part:
             yield level, part
     yield "all", list(scenes)
-
-
-def as_csv(rows: Sequence[Json]) -> str:
-    """Rows as CSV."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
-
-
-def as_text(rows: Sequence[Json]) -> str:
-    """Rows as a table for people."""
-    widths = {key: max(len(key), *(len(str(row[key])) for row in rows)) for key in rows[0]}
-    lines = ["  ".join(f"{key:<{width}}" for key, width in widths.items())]
-    lines += ["  ".join(f"{row[key]!s:<{width}}" for key, width in widths.items()) for row in rows]
-    return "\n".join(line.rstrip() for line in lines) + "\n"

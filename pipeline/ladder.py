@@ -15,7 +15,7 @@ from typing import Annotated
 
 import tyro
 
-from pipeline import runs
+from pipeline import runs, tables
 from pipeline.errors import UserError
 from pipeline.extract import Extract
 from pipeline.recipe import Recipe
@@ -82,11 +82,8 @@ class TrainAll:
                 raise UserError(f"{folder}: has no manifest.json")
             rows += list(_rows(title, manifest))
         target = runs.home() / "runs" / "train" / name
-        header = ("model", "set", "classes", *_FIGURES, "threshold")
-        lines = [",".join(header), *(",".join(map(str, row)) for row in rows)]
-        runs.write_text(target.with_name(f"{name}.csv"), "\n".join(lines) + "\n")
-        text = [header, tuple("---" for _ in header), *rows]
-        table = "".join("| " + " | ".join(map(str, row)) + " |\n" for row in text)
+        runs.write_text(target.with_name(f"{name}.csv"), tables.as_csv(rows))
+        table = tables.as_markdown(rows)
         runs.write_text(target.with_name(f"{name}.md"), table)
         print(table)
         return target.with_name(f"{name}.md")
@@ -147,12 +144,13 @@ class TrainAll:
         return TrainHeatmap(maps, maps, schedule=schedule, **how).run()
 
 
-def _rows(title: str, manifest: Json) -> Iterator[tuple[str | float, ...]]:
+def _rows(title: str, manifest: Json) -> Iterator[Json]:
     """The lines of a model: every split, all classes together and the whole face alone."""
     for split, scores in manifest["scores"].items():
         several = len(scores["classes"]) > 1
         face = "whole face" if several else next(iter(scores["classes"]))
         sets = {"all": scores["all"]} if several else {}
         for classes, figures in (sets | {face: scores["classes"][face]}).items():
-            values = [round(figures[name], 4) for name in _FIGURES]
-            yield title, split, classes, *values, round(manifest["about"]["threshold"], 3)
+            values = {name: round(figures[name], 4) for name in _FIGURES}
+            threshold = {"threshold": round(manifest["about"]["threshold"], 3)}
+            yield {"model": title, "set": split, "classes": classes, **values, **threshold}
