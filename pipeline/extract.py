@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from pipeline import runs
+from pipeline import runs, shipped
 from pipeline.errors import UserError
-from pipeline.recipe import Order, Recipe, variants
+from pipeline.recipe import Order, Recipe, saved, variants
 from pipeline.runs import Json
 
 if TYPE_CHECKING:  # these bring torch, which --help need not wait for
@@ -35,8 +35,8 @@ class Extract:
     Then:    uncover extract --data ward --weights stage1.pt --name ward-maps --like faces-maps
     """
 
-    weights: Path
-    """Stage 1: a YOLO of the ten facial parts."""
+    weights: str
+    """Stage 1: a YOLO of the ten facial parts, as a file or by the name of a shipped one."""
 
     name: str
     """Where to write: datasets/NAME with --data, runs/extract/NAME with --source."""
@@ -55,7 +55,8 @@ class Extract:
     the training set was. Takes the place of the recipe's settings and of --imgsz."""
 
     imgsz: int | None = None
-    """Side of the square into which pictures are letterboxed; 640 if nothing else is said."""
+    """Side of the square into which pictures are letterboxed; by default that of the training,
+    or 640 where the weights do not tell."""
 
     batch: int = 16
     """Pictures that go through the network at once."""
@@ -77,10 +78,9 @@ class Extract:
         self._check()
         from pipeline import dataset, video, yolo
 
-        if not self.weights.is_file():
-            raise UserError(f"--weights {self.weights}: there is no such file")
-        sha256 = yolo.sha256(self.weights)
-        recipes, imgsz = self._recipes(sha256)
+        weights = shipped.find(self.weights)
+        sha256 = yolo.sha256(weights)
+        recipes, imgsz = self._recipes(sha256, yolo.about(weights).get("imgsz", 640))
         data = dataset.open_dataset(self.data) if self.data else None
         sources: Json = {"weights": sha256}
         if data is not None:
@@ -113,7 +113,7 @@ class Extract:
         from pipeline.annotations import Report
         from pipeline.stage1 import open_stage1, repeatable
 
-        stage = open_stage1(self.weights, self.device, imgsz, self.half, self.engine)
+        stage = open_stage1(shipped.find(self.weights), self.device, imgsz, self.half, self.engine)
         facts: Json = {"weights": {"sha256": sha256}, "engine": self.engine, "half": self.half}
         start = time.monotonic()
         try:
@@ -138,15 +138,15 @@ class Extract:
         if self.batch < 1:
             raise UserError(f"--batch {self.batch}: expected 1 or more")
 
-    def _recipes(self, sha256: str) -> tuple[list[Recipe], int]:
-        """The recipes that are asked for, and the side of the square."""
+    def _recipes(self, sha256: str, imgsz: int) -> tuple[list[Recipe], int]:
+        """The recipes that are asked for, and the side of the square, by default ``imgsz``."""
         if not self.like:
             from pipeline import heatmaps
 
             recipes = variants(self.recipe)
             for recipe in recipes:
                 heatmaps.check(recipe)
-            return recipes, 640 if self.imgsz is None else self.imgsz
+            return recipes, imgsz if self.imgsz is None else self.imgsz
         from pipeline.dataset import open_dataset
 
         model = open_dataset(self.like)
@@ -160,8 +160,7 @@ class Extract:
             )
         if self.recipe != Recipe():
             raise UserError("--like takes the whole recipe: leave out its settings")
-        values = manifest["recipe"] | {"levels": tuple(manifest["recipe"]["levels"])}
-        recipe, imgsz = Recipe(**values), int(manifest["settings"]["imgsz"])
+        recipe, imgsz = saved(manifest["recipe"]), int(manifest["settings"]["imgsz"])
         if self.imgsz not in {imgsz, None}:
             raise UserError(f"--imgsz {self.imgsz}: {self.like} has {imgsz}")
         print(f"as {self.like}: {recipe.method}, {recipe.compose}, peak {recipe.peak:.4g}")

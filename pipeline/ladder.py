@@ -124,14 +124,12 @@ class TrainAll:
 
     def _maps(self, stage1: Path, data: str, name: str, recipe: Recipe) -> str:
         """Heatmaps of a dataset, of several kinds in one pass; what they are called."""
-        about = runs.read_json(stage1 / "manifest.json") or {}
         first = self.device.split(",")[0]
         Extract(
-            stage1 / "best.pt",
+            str(stage1 / "best.pt"),
             name,
             data=data,
             recipe=recipe,
-            imgsz=about["about"]["imgsz"],
             device=first,
             overwrite=self.overwrite,
         ).run()

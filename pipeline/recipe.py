@@ -67,6 +67,11 @@ class Order:
     record: Json  # what it follows from
 
 
+def saved(facts: Json) -> Recipe:
+    """The recipe that was written as JSON."""
+    return Recipe(**{**facts, "levels": tuple(facts["levels"])})
+
+
 def variants(recipe: Recipe) -> list[Recipe]:
     """The recipes of a command line that names several methods or compositions."""
     composes = _words(recipe.compose)

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -118,12 +118,14 @@ def resumable_folder(target: Path, record: Json, *, replace: bool = True) -> Ite
     the folder that is given (in ``folder.parent``) is kept as well, and goes in the end.
     """
     target = target.resolve() if target.is_symlink() else target
-    state = target.parent / f".{target.name}.resumable"
+    state = _state(target)
     folder, recorded = state / "folder", state / "record.json"
     with _alone(target, replace):
         try:
-            if state.exists() and read_json(recorded) != record:
-                print(f"{target}: what an interrupted run left was made otherwise: thrown away")
+            saved = read_json(recorded)
+            if saved != record and state.exists():
+                if saved is not None:  # else it was killed before anything was made
+                    print(f"{target}: what an interrupted run left was made otherwise: thrown away")
                 shutil.rmtree(state)
             state.mkdir(exist_ok=True)
             write_json(recorded, record)
@@ -153,11 +155,22 @@ def up_to_date(target: Path, record: Json, overwrite: bool) -> bool:
         )
     changed = [line for part in record for line in differences(saved[part], record[part])]
     if not changed:
+        _tidy(target)
         return True
     if overwrite:
         return False
     lines = "".join(f"\n  {line}" for line in changed)
     raise UserError(f"{target} is there, made otherwise (--overwrite replaces it):{lines}")
+
+
+def _tidy(target: Path) -> None:
+    """Clear away what a run left that was killed after its result was put in its place."""
+    target = target.resolve() if target.is_symlink() else target
+    with suppress(UserError):  # another run is writing it: then the state is that one's
+        if _state(target).exists():
+            with _alone(target, replace=True):
+                if not (_state(target) / "folder").exists():
+                    shutil.rmtree(_state(target), ignore_errors=True)
 
 
 def plain_name(name: str) -> str:
@@ -219,6 +232,10 @@ def _reason(error: OSError) -> str:
     """What the system says, and of which file."""
     file = "" if error.filename is None else f"{error.filename}: "
     return f"{file}{error.strerror or error}"
+
+
+def _state(target: Path) -> Path:
+    return target.parent / f".{target.name}.resumable"
 
 
 def _aside(target: Path) -> Path:

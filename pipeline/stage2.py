@@ -17,8 +17,7 @@ from pipeline.boxes import clip
 from pipeline.errors import UserError
 from pipeline.heatmaps import Stack
 from pipeline.images import Letterbox
-from pipeline.recipe import Recipe
-from pipeline.runs import Json
+from pipeline.recipe import Recipe, saved
 from pipeline.yolo import Found, Network
 
 
@@ -61,7 +60,7 @@ def open_stage2(weights: Path, device: torch.device, half: bool = False) -> Stag
     if "recipe" not in about:
         raise UserError(f"{weights}: no weights of a stage 2 that 'uncover train heatmap' wrote")
     network = yolo.load(weights, device)
-    recipe = _recipe(about["recipe"])
+    recipe = saved(about["recipe"])
     channels = 1 if recipe.compose == "average" else 10
     if network.channels != channels:
         raise UserError(
@@ -74,7 +73,3 @@ def open_stage2(weights: Path, device: torch.device, half: bool = False) -> Stag
     return Stage2(
         network, about["imgsz"], recipe, seen["sha256"], seen["imgsz"], about["threshold"]
     )
-
-
-def _recipe(facts: Json) -> Recipe:
-    return Recipe(**{**facts, "levels": tuple(facts["levels"])})

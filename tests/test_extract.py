@@ -82,7 +82,7 @@ def extract(place, request):
         if "source" not in settings:
             settings.setdefault("data", "faces")
         recipe = settings.pop("recipe", Recipe())
-        usual = {"weights": place / "stage1.pt", "imgsz": SIDE, "batch": 4, "device": "cpu"}
+        usual = {"weights": str(place / "stage1.pt"), "imgsz": SIDE, "batch": 4, "device": "cpu"}
         return Extract(name=name, recipe=recipe, **usual | settings)
 
     return build
@@ -230,7 +230,7 @@ def test_like_takes_the_whole_recipe_and_the_peak(place, extract):
     other = save_weights(place / "other.pt", PARTS)
     other.write_bytes(other.read_bytes() + b" ")
     with pytest.raises(UserError, match="made with other weights"):
-        extract(like=first.name, weights=other).run()
+        extract(like=first.name, weights=str(other)).run()
     with pytest.raises(UserError, match="leave out its settings"):
         extract(like=first.name, recipe=Recipe(method="gradcam")).run()
     for side in (64, 640):  # 640 is what it would be without --like
@@ -373,7 +373,7 @@ def test_wrong_requests_are_told(place, extract, tmp_path):
         ({"weights": face}, "weights for face; stage 1 knows the ten parts: eyes, nose"),
         ({"weights": swapped}, "stage 1 knows the ten parts"),
         ({"weights": deep}, "10 channels; stage 1 sees 3"),
-        ({"weights": place / "none.pt"}, "there is no such file"),
+        ({"weights": place / "none.pt"}, "no such file"),
         ({"weights": place / "datasets" / "faces" / "data.yaml"}, "not a file of weights"),
         ({"imgsz": 100}, "a multiple of 32"),
         ({"batch": 0}, "1 or more"),

@@ -124,3 +124,25 @@ def test_provenance_names_the_versions():
     assert found["numpy"]
     assert found["ultralytics"]
     assert found["python"].count(".") == 2
+
+
+def test_a_kill_after_the_result_is_in_its_place_leaves_nothing(tmp_path, monkeypatch):
+    """The next run, which finds everything done, clears the state away."""
+    target, record = tmp_path / "x", {"settings": {"a": 1}}
+    with monkeypatch.context() as patch:
+        patch.setattr(runs.shutil, "rmtree", lambda *_, **__: None)  # killed before it
+        with runs.resumable_folder(target, record) as folder:
+            runs.write_json(folder / "manifest.json", record)
+    assert (tmp_path / ".x.resumable").exists()
+    assert runs.up_to_date(target, record, overwrite=False)
+
+    assert not (tmp_path / ".x.resumable").exists()
+
+
+def test_nothing_is_said_of_a_run_that_was_killed_before_it_began(tmp_path, capsys):
+    """Its state has no record yet, and nothing in it."""
+    (tmp_path / ".x.resumable").mkdir()
+    with runs.resumable_folder(tmp_path / "x", {"settings": {"a": 1}}):
+        pass
+
+    assert capsys.readouterr().out == ""

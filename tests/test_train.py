@@ -133,7 +133,7 @@ def test_stage_2_learns_on_heatmaps(place, compose, channels):
 
     weights = place / "runs" / "train" / "parts" / "best.pt"
     name = f"maps-{compose}"
-    Extract(weights, name, data="faces", recipe=Recipe(compose=compose), imgsz=96).run()
+    Extract(str(weights), name, data="faces", recipe=Recipe(compose=compose), imgsz=96).run()
     folder = TrainHeatmap(name, schedule=Schedule(**FEW), device="cpu").run()
     network = yolo.load(folder / "best.pt")
 
@@ -171,7 +171,7 @@ def test_what_cannot_be_trained_is_said_before_it_begins(place, case):
 def test_pictures_that_would_be_left_out_in_silence_are_named(place):
     """Ultralytics ignores what is under ten pixels; a training without them is no training."""
     weights = place / "runs" / "train" / "parts" / "best.pt"
-    Extract(weights, "maps-tiny", data="faces", imgsz=64).run()
+    Extract(str(weights), "maps-tiny", data="faces", imgsz=64).run()
     with pytest.raises(UserError, match="under 10 pixels"):
         TrainHeatmap("maps-tiny", schedule=Schedule(**FEW), device="cpu").run()
 
@@ -181,7 +181,7 @@ def test_heatmaps_are_no_pictures(place):
     from pipeline.recipe import Recipe
 
     weights = place / "runs" / "train" / "parts" / "best.pt"
-    Extract(weights, "maps-stack", data="faces", recipe=Recipe(), imgsz=96).run()
+    Extract(str(weights), "maps-stack", data="faces", recipe=Recipe(), imgsz=96).run()
     for kind in (TrainParts, TrainFace):
         with pytest.raises(UserError, match="maps-stack"):
             kind("maps-stack", schedule=Schedule(**FEW)).run()
