@@ -25,6 +25,8 @@ COMMANDS = {  # command -> where its settings are, what it does
     "extract": ("pipeline.extract:Extract", "pictures through stage 1 -> heatmaps"),
     "train heatmap": ("pipeline.train:TrainHeatmap", "stage 2: the whole face, on heatmaps"),
     "train all": ("pipeline.ladder:TrainAll", "all of these, one after another"),
+    "tune parts": ("pipeline.tune:TuneParts", "hyper-parameters of stage 1, by evolution"),
+    "tune heatmap": ("pipeline.tune:TuneHeatmap", "hyper-parameters of stage 2, by evolution"),
     "weights": ("pipeline.weights:Weights", "what is shipped, and whether it is whole"),
     "evaluate": ("pipeline.evaluate:Evaluate", "who finds the hidden face, level by level"),
 }

@@ -71,7 +71,7 @@ class _Training:
         from pipeline import dataset, yolo
 
         data = dataset.open_dataset(self.data)
-        self._check(data)
+        self.check(data)
         start = None
         if self.weights:
             begin = shipped.find(self.weights)
@@ -101,7 +101,7 @@ class _Training:
         from pipeline.yolo import training
 
         described = folder / "data.yaml"
-        runs.write_text(described, self._yaml(data, "val"))
+        runs.write_text(described, self.described(data, "val"))
         several = "," in self.device
         device = self.device if several else str(device_of(self.device))
         first = device_of(self.device.split(",")[0])
@@ -127,7 +127,7 @@ class _Training:
         for split in data.manifest()["pictures"]:
             if split != "train":
                 described = folder / "training" / f"data-{split}.yaml"
-                runs.write_text(described, self._yaml(data, split))
+                runs.write_text(described, self.described(data, split))
                 scores[split] = training.judge(judged, described, how, folder / split)
         about["threshold"] = scores["val"]["classes"][self._face(data)]["threshold"]
         training.publish(trained, folder / "best.pt", about)
@@ -141,7 +141,7 @@ class _Training:
         """What else detection must know of the weights."""
         return {}
 
-    def _yaml(self, data: "Dataset", judged: str) -> str:
+    def described(self, data: "Dataset", judged: str) -> str:
         """What Ultralytics, and our own pictures, are told of the data."""
         content: Json = {
             "path": str(data.root),
@@ -166,7 +166,7 @@ class _Training:
 
         return PARTS[WHOLE_FACE] if len(data.names) > 1 else data.names[0]
 
-    def _check(self, data: "Dataset") -> None:
+    def check(self, data: "Dataset") -> None:
         """Whether the dataset is one for this kind of model."""
         pictures = data.manifest()["pictures"]
         for split in ("train", "val"):
@@ -188,7 +188,8 @@ class TrainParts(_Training):
 
     kind: ClassVar[Kind] = "parts"
 
-    def _check(self, data: "Dataset") -> None:
+    def check(self, data: "Dataset") -> None:
+        """A dataset of the ten parts."""
         from pipeline.parts import PARTS
 
         if data.names != list(PARTS):
@@ -196,7 +197,7 @@ class TrainParts(_Training):
                 f"{data.root}: a dataset of {', '.join(data.names)}; the ten parts come from "
                 "'uncover prepare' with --classes parts"
             )
-        super()._check(data)
+        super().check(data)
 
 
 @dataclass(frozen=True)
@@ -210,12 +211,13 @@ class TrainFace(_Training):
 
     kind: ClassVar[Kind] = "face"
 
-    def _check(self, data: "Dataset") -> None:
+    def check(self, data: "Dataset") -> None:
+        """A dataset of pictures with faces, or with the ten parts."""
         from pipeline.parts import PARTS
 
         if self._channels(data) != 3 or (len(data.names) > 1 and data.names != list(PARTS)):
             raise UserError(f"{data.root}: no dataset of pictures with faces or the ten parts")
-        super()._check(data)
+        super().check(data)
 
     def _names(self, data: "Dataset") -> list[str]:
         return [self._face(data)]
@@ -231,10 +233,11 @@ class TrainHeatmap(_Training):
 
     kind: ClassVar[Kind] = "heatmap"
 
-    def _check(self, data: "Dataset") -> None:
+    def check(self, data: "Dataset") -> None:
+        """A dataset of heatmaps."""
         if "recipe" not in data.manifest():
             raise UserError(f"{data.root}: no heatmaps; 'uncover extract' makes them")
-        super()._check(data)
+        super().check(data)
 
     def _about(self, data: "Dataset") -> Json:
         manifest = data.manifest()

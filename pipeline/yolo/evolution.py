@@ -1,0 +1,130 @@
+"""Ultralytics' tuner, with a mutation that is set by hand and the same every time.
+
+Its own mutates every setting with one chance in two, from a generator without a seed, and
+trains in a process that knows nothing of our pictures. The log, the choice of the best, the
+plots and the file of the best settings are its own.
+"""
+
+import importlib.util
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ultralytics import YOLO
+from ultralytics.engine import trainer as engine
+from ultralytics.engine.tuner import Tuner
+
+from pipeline import runs
+from pipeline.errors import UserError
+from pipeline.runs import Json
+from pipeline.yolo.training import NMS_IOU, Trainer, Validator
+
+_PARENTS = 5  # the best generations from which the next one comes
+_LEAST, _MOST = 0.3, 3.0  # what a mutation may do to a value in one generation
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """How a generation differs from its parent."""
+
+    probability: float  # that a setting changes at all
+    variance: float  # of the factor by which it changes
+    seed: int
+
+
+class Evolution(Tuner):  # type: ignore[misc]
+    """Generation after generation, each trained with our pictures."""
+
+    def __init__(self, args: Json, mutation: Mutation) -> None:
+        self.mutation = mutation
+        super().__init__(args, model=object())  # each generation begins anew from args
+
+    def _mutate(self, n: int = _PARENTS, sigma: float = 0.0) -> dict[str, float]:  # noqa: ARG002
+        """A parent among the best, each of its settings multiplied by a factor around 1."""
+        history = self._local_results_to_array(self._load_local_results())
+        if history is None:
+            return dict(self._constrain({name: getattr(self.args, name) for name in self.space}))
+        rng = np.random.default_rng([self.mutation.seed, len(history)])
+        best = history[np.argsort(-history[:, 0], kind="stable")][:n]
+        weights = best[:, 0] - best[:, 0].min() + 1e-6
+        parent = best[rng.choice(len(best), p=weights / weights.sum()), 1:]
+        factors = np.ones(len(parent))
+        while (factors == 1).all():
+            changed = rng.random(len(parent)) < self.mutation.probability
+            noise = rng.standard_normal(len(parent)) * np.sqrt(self.mutation.variance)
+            factors = np.clip(1 + changed * noise, _LEAST, _MOST)
+        values = zip(self.space, parent * factors, strict=True)
+        return dict(self._constrain({name: float(value) for name, value in values}))
+
+    def _save_local_result(self, result: Json) -> None:
+        """The log with one more line: whole, whenever it is killed."""
+        before = self.tune_file.read_text(encoding="utf-8") if self.tune_file.is_file() else ""
+        line = json.dumps(result, default=self._json_default)
+        runs.write_text(self.tune_file, f"{before}{line}\n")
+
+
+class _Generation:
+    """In place of Ultralytics' trainer of many datasets: one dataset, our trainer."""
+
+    def __init__(self, trainer: object, args: Mapping[str, Any], model: object) -> None:
+        del trainer, model
+        self.args = {**args, "data": args["data"][0], "save_dir": None, "mode": "train"}
+        self.mean_metrics: Json = {}
+        self.save_dir = Path(self.args["project"]) / "generation"
+
+    def train(self) -> dict[str, Json]:
+        """The scores of the best epoch, under the dataset's name."""
+        settings = {"project": str(self.save_dir), "name": "run", "exist_ok": True}
+        trainer = Trainer(overrides=self.args | settings)
+        trainer.train()
+        self.mean_metrics = trainer.metrics | {"fitness": float(trainer.best_fitness)}
+        return {"run": self.mean_metrics}
+
+
+class Detector(YOLO):  # type: ignore[misc]
+    """Ultralytics' model with our trainer, for what asks a model to train itself (Ray Tune)."""
+
+    @property
+    def task_map(self) -> Json:
+        """Ours where we have our own."""
+        tasks: Json = super().task_map
+        return tasks | {"detect": tasks["detect"] | {"trainer": Trainer, "validator": Validator}}
+
+
+def evolve(
+    folder: Path, args: Json, space: list[str], mutation: Mutation, generations: int
+) -> Json:
+    """Evolve in ``folder``, going on where a killed run was; the best generation's record."""
+    place = {"project": str(folder.parent), "name": folder.name, "resume": True}
+    fixed = {"iou": NMS_IOU, "deterministic": True, "plots": False, "mode": "train"}
+    evolution = Evolution(args | fixed | place, mutation)
+    for name in space:
+        if name not in evolution.space:
+            raise UserError(f"--settings {name}: known are {', '.join(evolution.space)}")
+    evolution.space = {name: evolution.space[name] for name in space}
+    evolution(generations)
+    lines = (folder / "tune_results.ndjson").read_text(encoding="utf-8").splitlines()
+    best: Json = max(map(json.loads, lines), key=lambda result: float(result["fitness"]))
+    return best
+
+
+def search(args: Json, space: list[str], generations: int) -> Json:
+    """The same search by Ray Tune, where that is installed; the best trial's settings."""
+    if importlib.util.find_spec("ray") is None:
+        raise UserError("--ray: Ray Tune is not installed (the package is ray[tune])")
+    from ray import tune
+
+    bounds = Evolution(dict(args), Mutation(1.0, 1.0, 0)).space
+    chosen = {name: tune.uniform(*bounds[name][:2]) for name in space}
+    rest = {key: value for key, value in args.items() if key != "model"}
+    results = Detector(args["model"]).tune(
+        use_ray=True, space=chosen, iterations=generations, iou=NMS_IOU, **rest
+    )
+    best = results.get_best_result(metric="metrics/mAP50-95(B)", mode="max")
+    return {"hyperparameters": {name: best.config[name] for name in space}}
+
+
+engine.MultiTrainer = _Generation
