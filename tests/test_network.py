@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from synthetic import ibug_folder
 
 # An audit hook sees every socket of the process, also those of C extensions' Python parts.
 WATCH = """
@@ -38,6 +39,12 @@ ENTRIES = {
     "the package, then Ultralytics": "import pipeline; import ultralytics; ultralytics.YOLO",
     "the room": "import pipeline.yolo",
     "the demo": "from pipeline.cli import main; assert main(['demo']) == 0",
+    "a training": (
+        "from pipeline.cli import main\n"
+        "prepare = 'prepare ibug=faces --name faces --val-share 0.25 --workers 1'\n"
+        "train = 'train parts --data faces --epochs 1 --imgsz 64 --batch 2 --device cpu'\n"
+        "assert main(prepare.split()) == main(train.split()) == 0"
+    ),
 }
 
 
@@ -47,6 +54,7 @@ def test_no_socket_is_opened(tmp_path, monkeypatch, entry):
     monkeypatch.setenv("UNCOVER_HOME", str(tmp_path))
     monkeypatch.setenv("YOLO_CONFIG_DIR", str(tmp_path))  # a fresh one: sync is on in it
     monkeypatch.delenv("YOLO_OFFLINE", raising=False)
+    ibug_folder(tmp_path / "faces" / "helen_train", count=8)
 
     assert sockets(ENTRIES[entry], tmp_path) == "[]"
 

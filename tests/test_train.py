@@ -217,3 +217,18 @@ def test_a_file_of_hyper_parameters_overrules_the_preset(tmp_path):
     found = schedule.settings(Schedule(hyper=str(tmp_path / "h.yaml"), epochs=3), "parts")
 
     assert (found["lr0"], found["epochs"]) == (0.5, 3)
+
+
+def test_a_threshold_is_the_lowest_on_the_plateau():
+    """F1 that is level from 0.3 to 0.8 gives 0.3, not wherever chance put the maximum."""
+    import numpy as np
+
+    from pipeline.yolo.training import _peak
+
+    confidence = np.linspace(0, 1, 1000)
+    plateau = np.where((confidence > 0.25) & (confidence < 0.85), 0.95, 0.2)[None]
+    bumped = plateau + 0.003 * (np.abs(confidence - 0.6) < 0.1)
+    peaked = np.exp(-(((confidence - 0.6) / 0.02) ** 2))[None]
+
+    assert 0.25 < _peak(confidence, bumped) < 0.36
+    assert _peak(confidence, peaked) == pytest.approx(0.6, abs=0.06)

@@ -27,6 +27,7 @@ from pipeline.runs import Json
 from pipeline.yolo.pictures import Pictures
 
 NMS_IOU = 0.6  # the thesis's, in detection as in validation
+LEVEL = 0.005  # of F1: what is within it of the best is as good
 _THREADS = torch.get_num_threads()  # before Ultralytics leaves one core of the processor idle
 _ENDED = "trained.json"
 
@@ -222,10 +223,15 @@ def _figures(*columns: Sequence[float]) -> Json:
 
 
 def _peak(confidence: NDArray[np.float64], curves: NDArray[np.float64]) -> float:
-    """The confidence at which F1 is highest, found on the smoothed mean curve."""
+    """The confidence at which F1 is highest; where it is as good as level, the lowest there.
+
+    On clear faces the curve is a plateau, and its highest point is chance. The lowest
+    confidence on it gives hidden faces, which score less, their chance.
+    """
     if not curves.size:
         return 0.0
-    return float(confidence[int(np.argmax(smooth(curves.mean(0), 0.1)))])
+    mean = smooth(curves.mean(0), 0.1)
+    return float(confidence[int(np.argmax(mean >= mean.max() - LEVEL))])
 
 
 def _epochs_done(last: Path) -> int:

@@ -1,0 +1,120 @@
+"""Shipped weights: listed, verified, found by name; and refused when they are not what they say."""
+
+import json
+
+import pytest
+import torch
+
+from pipeline import runs, shipped, yolo
+from pipeline.errors import UserError
+from pipeline.parts import PARTS
+from pipeline.weights import Weights
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    """An empty shelf, and a finished training beside it."""
+    monkeypatch.setattr(runs, "weights", lambda: tmp_path / "weights")
+    folder = tmp_path / "runs" / "train" / "toy"
+    folder.mkdir(parents=True)
+    torch.save({"model": yolo.build("n", PARTS).half()}, folder / "best.pt")
+    made = {"command": "/home/me/x/__main__.py train parts --data /home/me/data", "git": "abc"}
+    data = {
+        "settings": {"occlude": ""},
+        "sources": {"ibug": {"path": "/home/me/ibug68", "content": "f00"}},
+        "pictures": {"train": 3},
+        "made": {"command": "uncover prepare ibug=/home/me/ibug68 --name x"},
+    }
+    manifest = {
+        "settings": {"seed": 0},
+        "sources": {"weights": None},
+        "weights": {"sha256": yolo.sha256(folder / "best.pt")},
+        "about": {"kind": "parts", "threshold": 0.4},
+        "scores": {},
+        "data": data,
+        "made": made,
+    }
+    runs.write_json(folder / "manifest.json", manifest)
+    return folder
+
+
+def test_what_is_added_is_listed_and_found_by_name(shelf, capsys):
+    Weights(str(shelf), "parts-toy", "for a test").run()
+    said = capsys.readouterr().out
+
+    assert "parts-toy" in said
+    assert "whole" in said
+    assert "for a test" in said
+    assert shipped.find("parts-toy") == runs.weights() / "parts-toy.pt"
+    assert yolo.load(shipped.find("parts-toy")).names == list(PARTS)
+
+
+def test_a_card_says_nothing_of_the_machine(shelf):
+    """Commands and sources without folders; terms of use beside the scores."""
+    Weights(str(shelf), "parts-toy").run()
+    text = (runs.weights() / "parts-toy.json").read_text()
+    card = json.loads(text)
+
+    assert "/home/me" not in text
+    assert card["command"] == "uncover train parts --data data"
+    assert card["data"]["command"] == "uncover prepare ibug=ibug68 --name x"
+    assert card["data"]["sources"] == {"ibug": {"content": "f00"}}
+    assert "research" in card["terms"]
+
+
+def test_a_changed_file_is_told_and_not_used(shelf):
+    """One byte is enough."""
+    Weights(str(shelf), "parts-toy").run()
+    path = runs.weights() / "parts-toy.pt"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+    with pytest.raises(UserError, match="not the file its card is of"):
+        Weights().run()
+    with pytest.raises(UserError, match="install Uncover anew"):
+        shipped.find("parts-toy")
+
+
+def test_a_missing_file_is_told(shelf):
+    Weights(str(shelf), "parts-toy").run()
+    (runs.weights() / "parts-toy.pt").unlink()
+
+    with pytest.raises(UserError, match="missing"):
+        Weights().run()
+
+
+def test_a_path_is_taken_before_a_name(shelf):
+    assert shipped.find(shelf / "best.pt") == shelf / "best.pt"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"add": "nowhere", "name": "x"}, "no finished training"),
+        ({"name": "x"}, "belong to --add"),
+        ({"add": "SHELF", "name": "../x"}, "plain name"),
+    ],
+)
+def test_what_cannot_be_added(shelf, settings, words):
+    given = {key: str(shelf) if value == "SHELF" else value for key, value in settings.items()}
+    with pytest.raises(UserError, match=words):
+        Weights(**given).run()
+
+
+def test_an_unknown_name_lists_the_known_ones(shelf):
+    Weights(str(shelf), "parts-toy").run()
+    with pytest.raises(UserError, match="parts-toy"):
+        shipped.find("parts-tay")
+
+
+def test_every_file_that_is_really_shipped_is_whole():
+    """The shelf of this checkout: hashes, cards, loading, no machine in them."""
+    for one in shipped.shelf():
+        assert one.fault() is None
+        assert yolo.load(one.path).names
+        assert one.card["terms"]
+        assert one.card["scores"]
+        assert "/home/" not in json.dumps(one.card)
+        assert "/tmp/" not in json.dumps(one.card)
+        assert "/work/" not in json.dumps(one.card)
