@@ -227,7 +227,7 @@ def test_a_threshold_is_the_lowest_on_the_plateau():
 
     confidence = np.linspace(0, 1, 1000)
     plateau = np.where((confidence > 0.25) & (confidence < 0.85), 0.95, 0.2)[None]
-    bumped = plateau + 0.003 * (np.abs(confidence - 0.6) < 0.1)
+    bumped = plateau + 0.002 * (np.abs(confidence - 0.6) < 0.1)
     peaked = np.exp(-(((confidence - 0.6) / 0.02) ** 2))[None]
 
     assert 0.25 < _peak(confidence, bumped) < 0.36

@@ -27,7 +27,7 @@ from pipeline.runs import Json
 from pipeline.yolo.pictures import Pictures
 
 NMS_IOU = 0.6  # the thesis's, in detection as in validation
-LEVEL = 0.005  # of F1: what is within it of the best is as good
+LEVEL = 0.003  # of F1: what is within it of the best is as good
 _THREADS = torch.get_num_threads()  # before Ultralytics leaves one core of the processor idle
 _ENDED = "trained.json"
 
