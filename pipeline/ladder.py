@@ -58,7 +58,11 @@ class TrainAll:
     """A checkpoint for stage 1 and the control to begin with; second stages begin from scratch."""
 
     schedule: Annotated[Schedule, tyro.conf.OmitArgPrefixes] = field(default_factory=Schedule)
-    """How stage 1 and the control are trained."""
+    """How stage 1 and the control are trained; of its settings, the preset, patience, fitness and
+    seed are the second stages' as well."""
+
+    hidden_epochs: int = 0
+    """Of the hardened stage 1, which goes on from the clear one; 0: the preset's."""
 
     heatmap_epochs: int = 0
     """Of the second stages; 0: the preset's."""
@@ -115,7 +119,9 @@ class TrainAll:
                 self.hidden,
                 f"{name}-hardened",
                 weights=str(clear / "best.pt"),
-                schedule=self.schedule,
+                schedule=replace(
+                    self.schedule, preset="onward", epochs=self.hidden_epochs, hyper=""
+                ),
                 **how,
             ).run()
             yield "10 classes, hardened", hardened

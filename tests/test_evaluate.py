@@ -32,6 +32,7 @@ def place(tmp_path_factory):
         "faces",
         "hidden",
         schedule=Schedule(**FEW),
+        hidden_epochs=1,
         heatmap_epochs=1,
         heatmap_imgsz=32,
         device="cpu",
