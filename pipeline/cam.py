@@ -329,9 +329,10 @@ def gradcam_plus_plus(
     features after a ReLU, is held at zero or above; the map is given its scale back.
     ``epsilon`` (1e-6) takes pytorch-grad-cam's formula instead, constants and all.
     """
-    total = add(features).repeat_interleave(found.maps // features.shape[0], dim=0)
+    classes = found.maps // features.shape[0]
     if epsilon is not None:
-        slope, active = found.values, total[found.owner]
+        slope = found.values
+        active = add(features).repeat_interleave(classes, dim=0)[found.owner]
         square = slope.square()
         share = square / (2 * square + active * (square * slope) + epsilon)
         return _weighted(found, features, found.total(slope.relu() * share))
@@ -339,7 +340,8 @@ def gradcam_plus_plus(
     largest = largest.scatter_reduce(0, found.owner, found.values.abs().amax(dim=1), "amax")
     scale = largest.clamp(min=torch.finfo(found.values.dtype).tiny)[found.owner, None]
     slope = (found.values / scale).relu()
-    share = 1 / (2 + total.clamp(min=0)[found.owner] * slope)
+    total = features.sum(dim=2, dtype=_precision(features)).clamp_(min=0)
+    share = 1 / (2 + total.repeat_interleave(classes, dim=0)[found.owner] * slope)
     weights = found.total(slope * share) * largest[:, None]
     return _weighted(found, features, weights)
 
