@@ -1,6 +1,7 @@
 """``uncover evaluate``: who finds the face, at which level of occlusion, and who else would.
 
-Thresholds are chosen on validation pictures and then held: nothing of a test set can move one.
+Thresholds of first stages come from their weights, which chose them on their own validation
+pictures; all others are chosen on the val split of --validation. Then they are held.
 """
 
 import json
@@ -15,6 +16,7 @@ from pipeline.errors import UserError
 from pipeline.runs import Json
 
 if TYPE_CHECKING:  # these bring torch, which --help need not wait for
+    from pipeline.dataset import Dataset
     from pipeline.predictions import Scene
     from pipeline.stage1 import Stage1
     from pipeline.stage2 import Stage2
@@ -26,9 +28,9 @@ LEVELS = ("none", "easy", "medium", "hard", "unknown")
 class Evaluate:
     """Measure first and second stages on a dataset, by level of occlusion.
 
-    For every first stage: how many faces it finds, and of those that it misses, how many
-    each second stage, each other first stage, and its own lowered threshold recover, and how
-    many of their answers are right. Thresholds come from --validation (its val split): of a
+    For every first stage: the pictures in which it is silent, how many of them each second
+    stage, each other first stage, and its own lowered threshold recover, and how many of their
+    answers are right. Thresholds come from --validation (its val split): of a
     first stage the one written into its weights; of all others the lowest that keeps
     --precision on what that first stage misses there.
 
@@ -68,13 +70,22 @@ class Evaluate:
     device: str = ""
     """cpu, cuda, cuda:1; by default CUDA if there is a device, else the CPU."""
 
+    overwrite: bool = False
+    """Replace a result of this name that was made otherwise."""
+
     def run(self) -> Path:
         """Measure and write."""
         from pipeline import predictions
         from pipeline.dataset import open_dataset
 
         data, validation = open_dataset(self.data), open_dataset(self.validation)
+        if data.root == validation.root and self.split == "val":
+            raise UserError("--split val: thresholds are chosen there; measure on another split")
         target = runs.home() / "runs" / "evaluate" / runs.plain_name(self.name)
+        record = self._record(data, validation)
+        if runs.up_to_date(target, record, self.overwrite):
+            print(f"{target} is up to date: same settings, weights and pictures")
+            return target
         firsts, seconds, thresholds = self._opened()
         with runs.whole_folder(target) as folder:
             scenes = {
@@ -93,12 +104,24 @@ class Evaluate:
             }
             for name, rows in found.items():
                 runs.write_text(folder / f"{name}.csv", tables.as_csv(rows))
-            manifest = {"settings": runs.settings_of(self), "made": runs.provenance()}
-            runs.write_json(folder / "manifest.json", manifest | {"thresholds": thresholds})
+            made = {"thresholds": thresholds, "made": runs.provenance()}
+            runs.write_json(folder / "manifest.json", record | made)
         for rows in found.values():
             print(tables.as_text(rows))
         print(target)
         return target
+
+    def _record(self, data: "Dataset", validation: "Dataset") -> Json:
+        """What the tables follow from."""
+        from pipeline.yolo import sha256
+
+        paths = [shipped.find(asked) for asked in (*self.stage1, *self.stage2)]
+        weights = {called(path): sha256(path) for path in paths}
+        if len(weights) < len(paths):
+            raise UserError("two files of weights have the same name; copy one to another name")
+        settings = {name: getattr(self, name) for name in ("split", "conf", "precision")}
+        sources = {"data": data.fingerprint(), "validation": validation.fingerprint()}
+        return {"settings": settings, "sources": sources | {"weights": weights}}
 
     def _opened(
         self,
@@ -139,7 +162,7 @@ def _missed(
     scenes: Mapping[str, Sequence["Scene"]], thresholds: Mapping[str, float], precision: float
 ) -> Iterator[Json]:
     """A row for each first stage, each that answers what it misses, and each level."""
-    from pipeline.missed import tally, threshold_for
+    from pipeline.missed import is_silent, tally, threshold_for
 
     for base, conf in thresholds.items():
         for other in scenes["test"][0].answers:
@@ -151,6 +174,7 @@ def _missed(
                     "answered by": "its lowered threshold" if other == base else other,
                     "level": level,
                     "pictures": found.pictures,
+                    "only wrong boxes": found.wrong,
                     "missed": found.missed,
                     "answered": found.answered,
                     "right": found.right,
@@ -158,6 +182,7 @@ def _missed(
                     "precision": round(found.precision, 4),
                     "right at IoU 0.3": found.right_loosely,
                     "threshold": round(limit, 4),
+                    "chosen on": sum(is_silent(scene, base, conf) for scene in scenes["val"]),
                 }
 
 

@@ -37,6 +37,7 @@ from pipeline.runs import Json
 from pipeline.stage1 import Loaded, Stage1
 from pipeline.video import evenly
 
+_OF_DATA = ("settings", "sources", "pictures", "made")
 SAMPLE = 256  # pictures whose maps tell the peak
 SHEET_TILES = 28
 
@@ -64,6 +65,7 @@ class Pass:
 
     def write(self, orders: Sequence[Order]) -> int:
         """Write all the datasets that are asked for; how many pictures were left to be drawn."""
+        told = self.data.manifest()
         jobs = [Job(row["split"], row["name"]) for row in self.data.rows()]
         if not jobs:
             raise UserError(f"{self.data.root}: a dataset without pictures")
@@ -77,6 +79,7 @@ class Pass:
             for order, folder, recipe in zip(orders, folders, recipes, strict=True):
                 manifest = order.record | _finish(self.data, folder, order.target, recipe)
                 made = {"weights": self.facts["weights"], "made": runs.provenance()}
+                made["of"] = {key: value for key, value in told.items() if key in _OF_DATA}
                 runs.write_json(folder / "manifest.json", manifest | made)
         return drawn
 

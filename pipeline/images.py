@@ -27,6 +27,7 @@ from pipeline.errors import UserError
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+PAD = 114  # the grey that Ultralytics, and so everybody, puts around a letterboxed picture
 MAX_PIXELS = 200_000_000  # larger than any camera's; beyond it a header is a bomb until shown not
 
 _EXIF_ORIENTATION = 0x0112
@@ -151,7 +152,7 @@ class Letterbox:
             out[..., first : first + 4] = part.reshape(height, width, -1)
         return out.reshape(height, width, *picture.shape[2:])
 
-    def picture(self, picture: NDArray[np.uint8], pad: int = 114) -> NDArray[np.uint8]:
+    def picture(self, picture: NDArray[np.uint8], pad: int = PAD) -> NDArray[np.uint8]:
         """A picture (H, W, C) or map (H, W) of the original size, letterboxed."""
         (width, height), (left, top) = self.size, self.offset
         shape = (self.out_height, self.out_width, *picture.shape[2:])

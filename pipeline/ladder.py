@@ -15,10 +15,10 @@ from typing import Annotated
 
 import tyro
 
-from pipeline import runs, tables
+from pipeline import runs, schedule, tables
 from pipeline.errors import UserError
 from pipeline.extract import Extract
-from pipeline.recipe import Recipe
+from pipeline.recipe import THESIS, Recipe
 from pipeline.runs import Json
 from pipeline.schedule import Schedule, Size
 from pipeline.train import TrainFace, TrainHeatmap, TrainParts
@@ -105,28 +105,32 @@ class TrainAll:
                 self.data, f"{name}-face", weights=self.weights, schedule=self.schedule, **how
             ).run(),
         )
-        four = Recipe(method=",".join(METHODS), compose=",".join(COMPOSES))
+        usual = THESIS if self.schedule.preset == "thesis" else Recipe()
+        four = replace(usual, method=",".join(METHODS), compose=",".join(COMPOSES))
         maps = self._maps(clear, self.data, f"{name}-maps", four)
         for method in METHODS:
             for compose in COMPOSES:
                 second = self._second(f"{maps}-{method}-{compose}", how)
                 yield f"{method}, {compose}", second
         if self.hidden:
-            best = Recipe()
-            maps = self._maps(clear, self.hidden, f"{name}-hidden", best)
+            maps = self._maps(clear, self.hidden, f"{name}-hidden", usual)
             yield "hidden faces' heatmaps", self._second(maps, how)
             hardened = TrainParts(
                 self.hidden,
                 f"{name}-hardened",
                 weights=str(clear / "best.pt"),
-                schedule=replace(
-                    self.schedule, preset="onward", epochs=self.hidden_epochs, hyper=""
-                ),
+                schedule=self._onward(),
                 **how,
             ).run()
             yield "10 classes, hardened", hardened
-            maps = self._maps(hardened, self.hidden, f"{name}-hardened-hidden", best)
+            maps = self._maps(hardened, self.hidden, f"{name}-hardened-hidden", usual)
             yield "the hardened one's heatmaps", self._second(maps, how)
+
+    def _onward(self) -> Schedule:
+        """How the hardened stage 1 is trained: at the size and batch of the clear one."""
+        clear = schedule.settings(self.schedule, "parts")
+        size = {"imgsz": clear["imgsz"], "batch": clear["batch"]}
+        return replace(self.schedule, preset="onward", epochs=self.hidden_epochs, hyper="", **size)
 
     def _maps(self, stage1: Path, data: str, name: str, recipe: Recipe) -> str:
         """Heatmaps of a dataset, of several kinds in one pass; what they are called."""
@@ -142,10 +146,10 @@ class TrainAll:
         return name
 
     def _second(self, maps: str, how: Json) -> Path:
-        schedule = replace(
+        how_long = replace(
             self.schedule, epochs=self.heatmap_epochs, imgsz=self.heatmap_imgsz, batch=0, hyper=""
         )
-        return TrainHeatmap(maps, maps, schedule=schedule, **how).run()
+        return TrainHeatmap(maps, maps, schedule=how_long, **how).run()
 
 
 def _rows(title: str, manifest: Json) -> Iterator[Json]:

@@ -1,8 +1,9 @@
 """Missed faces, and who finds them: the tables behind the question of the whole project.
 
-A picture is *missed* by a detector that gives no box at or above its threshold. Another
-detector *answers* it with its best box, if that is at or above its own threshold; the
-answer is *right* if the box overlaps a true face enough. What was recovered is counted
+A picture is *silent* for a detector that gives no box at or above its threshold, and
+*missed* if there is a face in it. Another detector *answers* a silent picture with its best
+box, if that is at or above its own threshold; the answer is *right* if the box overlaps a
+true face enough, and wrong in a picture without a face. What was recovered is counted
 against all missed pictures, not against those in which there was something to see.
 """
 
@@ -24,8 +25,9 @@ class Tally:
     """How one detector does on what another has missed."""
 
     pictures: int  # with a face
+    wrong: int  # of them, where the first has boxes, but none that is right
     missed: int
-    answered: int
+    answered: int  # of all silent pictures, also of those without a face
     right: int
     right_loosely: int  # at IoU 0.3
 
@@ -45,9 +47,9 @@ def best_of(answer: Answer) -> float:
     return float(answer.scores.max()) if len(answer.scores) else 0.0
 
 
-def is_missed(scene: Scene, name: str, conf: float) -> bool:
+def is_silent(scene: Scene, name: str, conf: float) -> bool:
     """Whether a detector gives no box at or above a threshold."""
-    return best_of(scene.answers[name]) < conf
+    return not bool((scene.answers[name].scores >= conf).any())
 
 
 def overlap(scene: Scene, name: str) -> float:
@@ -62,12 +64,14 @@ def overlap(scene: Scene, name: str) -> float:
 def tally(scenes: Sequence[Scene], base: str, conf: float, other: str, other_conf: float) -> Tally:
     """How ``other`` does on the pictures with a face that ``base`` misses."""
     faces = [scene for scene in scenes if len(scene.truth)]
-    missed = [scene for scene in faces if is_missed(scene, base, conf)]
-    answered = [scene for scene in missed if best_of(scene.answers[other]) >= other_conf]
+    silent = [scene for scene in scenes if is_silent(scene, base, conf)]
+    answered = [scene for scene in silent if best_of(scene.answers[other]) >= other_conf]
     overlaps = np.array([overlap(scene, other) for scene in answered])
+    found = [_matches(_confident(scene, base, conf), scene.truth) for scene in faces]
     return Tally(
         len(faces),
-        len(missed),
+        sum(not n and not is_silent(s, base, conf) for n, s in zip(found, faces, strict=True)),
+        sum(len(scene.truth) > 0 for scene in silent),
         len(answered),
         int((overlaps >= ENOUGH).sum()),
         int((overlaps >= 0.3).sum()),
@@ -77,13 +81,13 @@ def tally(scenes: Sequence[Scene], base: str, conf: float, other: str, other_con
 def threshold_for(
     scenes: Sequence[Scene], base: str, conf: float, other: str, precision: float = 0.9
 ) -> float:
-    """The lowest threshold at which ``other`` keeps a precision on what ``base`` misses.
+    """The lowest threshold at which ``other`` keeps a precision where ``base`` is silent.
 
     Infinite if there is none, so that it answers nothing.
     """
-    faces = [scene for scene in scenes if len(scene.truth) and is_missed(scene, base, conf)]
-    scores = np.array([best_of(scene.answers[other]) for scene in faces])
-    right = np.array([overlap(scene, other) >= ENOUGH for scene in faces])
+    silent = [scene for scene in scenes if is_silent(scene, base, conf)]
+    scores = np.array([best_of(scene.answers[other]) for scene in silent])
+    right = np.array([overlap(scene, other) >= ENOUGH for scene in silent])
     return lowest(scores, right, precision)
 
 
@@ -91,8 +95,10 @@ def lowest(scores: NDArray[np.float64], right: NDArray[np.bool_], precision: flo
     """The lowest score down to which the share of right ones is at least ``precision``."""
     order = np.argsort(-scores, kind="stable")
     shares = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
-    enough = np.flatnonzero((shares >= precision) & (scores[order] > 0))
-    return float(scores[order][enough[-1]]) if len(enough) else math.inf
+    ranked = scores[order]
+    last = np.append(ranked[1:] != ranked[:-1], True)  # equal scores pass together
+    enough = np.flatnonzero((shares >= precision) & (ranked > 0) & last[: len(ranked)])
+    return float(ranked[enough[-1]]) if len(enough) else math.inf
 
 
 @dataclass(frozen=True)
@@ -121,8 +127,7 @@ def detection(
     """All boxes of ``base``, and where it has none, the best one of ``other``."""
     faces = found = given = right = 0
     for scene in scenes:
-        answer = scene.answers[base]
-        boxes = answer.boxes[answer.scores >= conf]
+        boxes = _confident(scene, base, conf)
         if not len(boxes) and other and best_of(scene.answers[other]) >= other_conf:
             second = scene.answers[other]
             boxes = second.boxes[int(np.argmax(second.scores))][None]
@@ -130,6 +135,11 @@ def detection(
         faces, given = faces + len(scene.truth), given + len(boxes)
         found, right = found + matches, right + matches
     return Detection(faces, found, given, right)
+
+
+def _confident(scene: Scene, name: str, conf: float) -> box.Boxes:
+    answer = scene.answers[name]
+    return answer.boxes[answer.scores >= conf]
 
 
 def _matches(boxes: box.Boxes, truth: box.Boxes) -> int:

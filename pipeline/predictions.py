@@ -19,7 +19,6 @@ from pipeline.stage2 import Stage2
 from pipeline.yolo import Found
 
 LEAST = 0.001  # boxes under this score are not kept
-_IOU = 0.6
 _THREADS = 2
 
 
@@ -85,7 +84,7 @@ def _ask(
 ) -> None:
     """A batch past one first stage and all second stages that live on its heatmaps."""
     looked = stage.look(squares)
-    for number, found in enumerate(stage.boxes(looked, LEAST, _IOU)):
+    for number, found in enumerate(stage.boxes(looked, LEAST)):
         said[number][name] = _answer(found, stage.names.index(PARTS[WHOLE_FACE]))
     peaks = [level.logits.flatten(2).amax(2) for level in looked.levels]
     scores = np.max([peak.float().sigmoid().cpu().numpy() for peak in peaks], axis=0)  # (B, K)
@@ -94,7 +93,7 @@ def _ask(
     names = list(follow)
     recipes: list[Recipe] = [follow[key].recipe for key in names]
     for key, (_, stacks) in zip(names, stage.heatmaps(looked, recipes), strict=True):
-        answers = follow[key].boxes(list(stacks), looked.letterboxes, LEAST, _IOU)
+        answers = follow[key].boxes(list(stacks), looked.letterboxes, LEAST)
         for number, found in enumerate(answers):
             said[number][key] = _answer(found, 0)
 

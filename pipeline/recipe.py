@@ -67,6 +67,9 @@ class Order:
     record: Json  # what it follows from
 
 
+THESIS = Recipe(levels=(2,), keep="confident", weighting="none", scale="minmax", gamma=1.0)
+
+
 def saved(facts: Json) -> Recipe:
     """The recipe that was written as JSON."""
     return Recipe(**{**facts, "levels": tuple(facts["levels"])})

@@ -110,12 +110,15 @@ def whole_folder(target: Path, *, replace: bool = True) -> Iterator[Path]:
 
 
 @contextmanager
-def resumable_folder(target: Path, record: Json, *, replace: bool = True) -> Iterator[Path]:
+def resumable_folder(
+    target: Path, record: Json, *, replace: bool = True, discard: bool = True
+) -> Iterator[Path]:
     """As :func:`whole_folder`, but what a run has filled is kept for the next.
 
     It is kept as long as ``record``, which says what the content follows from, is the same;
-    else it is thrown away, and that is said. Files in it must appear whole. What lies beside
-    the folder that is given (in ``folder.parent``) is kept as well, and goes in the end.
+    else it is thrown away, and that is said, or without ``discard`` refused. Files in it must
+    appear whole. What lies beside the folder that is given (in ``folder.parent``) is kept as
+    well, and goes in the end.
     """
     target = target.resolve() if target.is_symlink() else target
     state = _state(target)
@@ -125,6 +128,11 @@ def resumable_folder(target: Path, record: Json, *, replace: bool = True) -> Ite
             saved = read_json(recorded)
             if saved != record and state.exists():
                 if saved is not None:  # else it was killed before anything was made
+                    if not discard:
+                        raise UserError(
+                            f"{target}: an interrupted run was made otherwise (--overwrite throws "
+                            f"it away):{_changes(saved, record)}"
+                        )
                     print(f"{target}: what an interrupted run left was made otherwise: thrown away")
                 shutil.rmtree(state)
             state.mkdir(exist_ok=True)
@@ -153,14 +161,13 @@ def up_to_date(target: Path, record: Json, overwrite: bool) -> bool:
             f"{target} is there without a readable manifest.json, so it is no result of this "
             "command and is not overwritten; move it away, or take another name"
         )
-    changed = [line for part in record for line in differences(saved[part], record[part])]
+    changed = _changes(saved, record)
     if not changed:
         _tidy(target)
         return True
     if overwrite:
         return False
-    lines = "".join(f"\n  {line}" for line in changed)
-    raise UserError(f"{target} is there, made otherwise (--overwrite replaces it):{lines}")
+    raise UserError(f"{target} is there, made otherwise (--overwrite replaces it):{changed}")
 
 
 def _tidy(target: Path) -> None:
@@ -232,6 +239,12 @@ def _reason(error: OSError) -> str:
     """What the system says, and of which file."""
     file = "" if error.filename is None else f"{error.filename}: "
     return f"{file}{error.strerror or error}"
+
+
+def _changes(saved: Json, record: Json) -> str:
+    """What differs between two records, a line each; empty if nothing does."""
+    lines = [line for part in record for line in differences(saved.get(part, {}), record[part])]
+    return "".join(f"\n  {line}" for line in lines)
 
 
 def _state(target: Path) -> Path:

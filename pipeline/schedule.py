@@ -1,6 +1,7 @@
 """How networks are trained, as settings: apart from the training, so that --help needs no torch."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
 import yaml
@@ -40,6 +41,19 @@ _HEATMAPS: dict[str, Json] = {
     | _PLAIN,
     "ultralytics": {"epochs": 100, "patience": 100, "batch": 16, "imgsz": 640, "mosaic": 0.0},
 }
+
+# What a file of hyper-parameters may hold, per kind of data: whatever else Ultralytics knows
+# would change the experiment (split, fraction, freeze), or do nothing here.
+_EVERYWHERE = [
+    *("epochs", "patience", "batch", "imgsz", "nbs", "optimizer", "cos_lr", "lr0", "lrf"),
+    *("momentum", "weight_decay", "warmup_epochs", "warmup_momentum", "warmup_bias_lr"),
+    *("box", "cls", "cls_pw", "dfl", "translate", "scale", "fliplr"),
+]
+_ON_PICTURES = [
+    *("hsv_h", "hsv_s", "hsv_v", "degrees", "shear", "perspective", "flipud", "bgr"),
+    *("mosaic", "mixup", "cutmix", "close_mosaic"),
+]
+_WORDS = {"optimizer": str, "cos_lr": bool}
 
 
 @dataclass(frozen=True)
@@ -82,10 +96,10 @@ def settings(schedule: Schedule, kind: Kind) -> Json:
         for name in ("epochs", "patience", "batch", "imgsz")
         if getattr(schedule, name)
     }
-    for name, value in given.items():
-        if value < 1:
-            raise UserError(f"--{name} {value}: expected 1 or more")
-    merged = preset | _hyper(schedule.hyper) | given | {"seed": schedule.seed}
+    merged = preset | _hyper(schedule.hyper, kind) | given | {"seed": schedule.seed}
+    for name in ("epochs", "patience", "batch", "imgsz"):
+        if not isinstance(merged[name], int) or merged[name] < 1:
+            raise UserError(f"{name} {merged[name]}: expected a whole number, 1 or more")
     if merged["imgsz"] % 32:
         raise UserError(f"--imgsz {merged['imgsz']}: expected a multiple of 32")
     closing = merged.get("close_mosaic", 10) if merged.get("mosaic", 1.0) else 0
@@ -93,17 +107,27 @@ def settings(schedule: Schedule, kind: Kind) -> Json:
     return merged
 
 
-def _hyper(path: str) -> Json:
+def known(kind: Kind) -> list[str]:
+    """The hyper-parameters that do something for this kind of model."""
+    return _EVERYWHERE if kind == "heatmap" else [*_EVERYWHERE, *_ON_PICTURES]
+
+
+def _hyper(path: str, kind: Kind) -> Json:
     """The hyper-parameters in a file."""
     if not path:
         return {}
     try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - a Path is not needed for this
-            content = yaml.safe_load(file)
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"--hyper {path}: cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise UserError(f"--hyper {path}: expected lines of NAME: VALUE")
+    for name, value in content.items():
+        if name not in known(kind):
+            raise UserError(f"--hyper {path}: {name}: known here are {', '.join(known(kind))}")
+        wanted = _WORDS.get(name, (int, float))
+        if not isinstance(value, wanted) or (name not in _WORDS and isinstance(value, bool)):
+            raise UserError(f"--hyper {path}: {name}: {value!r} is not what belongs there")
     return content
 
 

@@ -26,7 +26,6 @@ from pipeline.yolo import Found, Network
 
 Engine = Literal["ours", "grad-cam"]
 Loaded = list[tuple[Picture, Letterbox]]  # letterboxed pictures and how they were
-PAD = 114  # grey, as Ultralytics pads in training
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +55,7 @@ class Stage1:
         """A picture, letterboxed into the square that the network sees."""
         height, width = picture.shape[:2]
         letterbox = Letterbox(width, height, self.imgsz, self.imgsz)
-        return letterbox.picture(picture, PAD), letterbox
+        return letterbox.picture(picture), letterbox
 
     def look(self, loaded: Loaded) -> Looked:
         """One forward pass."""
@@ -65,7 +64,7 @@ class Stage1:
         scaled = (batch.half() if self.half else batch.float()) / 255
         return Looked(scaled, self.network.look(scaled), [letterbox for _, letterbox in loaded])
 
-    def boxes(self, looked: Looked, conf: float, iou: float = 0.6) -> list[Found]:
+    def boxes(self, looked: Looked, conf: float, iou: float = yolo.NMS_IOU) -> list[Found]:
         """What was found in each picture, in its own pixels."""
         found = self.network.boxes(looked.levels, conf, iou)
         return [

@@ -33,7 +33,11 @@ class Stage2:
     threshold: float  # chosen on validation
 
     def boxes(
-        self, stacks: Sequence[Stack], letterboxes: Sequence[Letterbox], conf: float, iou: float
+        self,
+        stacks: Sequence[Stack],
+        letterboxes: Sequence[Letterbox],
+        conf: float,
+        iou: float = yolo.NMS_IOU,
     ) -> list[Found]:
         """What was found in each heatmap (C, H, W), in pixels of its picture."""
         sizes = [(stack.shape[2], stack.shape[1]) for stack in stacks]

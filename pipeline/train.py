@@ -22,9 +22,11 @@ from pipeline.runs import Json
 from pipeline.schedule import Kind, Schedule, Size
 
 if TYPE_CHECKING:  # this brings numpy, which --help need not wait for
+    import torch
+
     from pipeline.dataset import Dataset
 
-_OF_DATA = ("settings", "sources", "pictures", "made")
+_OF_DATA = ("settings", "sources", "pictures", "made", "of")
 _KEPT = ("results.csv", "results.png", "labels.jpg", "train_batch0.jpg", "train_batch1.jpg")
 
 
@@ -76,59 +78,62 @@ class _Training:
         if self.weights:
             begin = shipped.find(self.weights)
             start = yolo.sha256(begin)
-            _check_start(begin, data)
+            _check_start(begin, data, self.size)
+        how: Json = {"kind": self.kind, "size": self.size, "fitness": list(self.schedule.fitness)}
+        how |= {"mixed": self.mixed, "cache": self.cache, "device": self._devices()[0].type}
         record: Json = {
-            "settings": settings
-            | {"kind": self.kind, "size": self.size, "fitness": list(self.schedule.fitness)},
+            "settings": settings | how,
             "sources": {"dataset": data.fingerprint(), "weights": start},
         }
         target = runs.home() / "runs" / "train" / name
         if runs.up_to_date(target, record, self.overwrite):
             print(f"{target} is up to date: same settings and pictures")
             return target
-        with runs.resumable_folder(target, record) as folder:
-            self._train(folder, data, settings)
-            manifest = record | self._published(folder, data, settings)
+        if settings["batch"] % len(self._devices()):
+            raise UserError(f"--batch {settings['batch']}: not the same for every GPU")
+        with runs.resumable_folder(target, record, discard=self.overwrite) as folder:
+            manifest = runs.read_json(folder / "manifest.json")
+            if manifest is None:
+                self._train(folder, data, settings)
+                manifest = record | self._published(folder, data, settings)
+                told = data.manifest()
+                manifest["data"] = {key: told[key] for key in _OF_DATA if key in told}
+                manifest["made"] = runs.provenance()
+                runs.write_json(folder / "manifest.json", manifest)
             _tidy(folder)
-            told = data.manifest()
-            manifest["data"] = {key: told[key] for key in _OF_DATA}
-            runs.write_json(folder / "manifest.json", manifest | {"made": runs.provenance()})
         _tell(target, manifest)
         return target
 
     def _train(self, folder: Path, data: "Dataset", settings: Json) -> None:
-        from pipeline.stage1 import device_of
         from pipeline.yolo import training
 
         described = folder / "data.yaml"
         runs.write_text(described, self.described(data, "val"))
-        several = "," in self.device
-        device = self.device if several else str(device_of(self.device))
-        first = device_of(self.device.split(",")[0])
+        devices = self._devices()
+        device = self.device if len(devices) > 1 else str(devices[0])
         more: Json = {"device": device, "workers": self.workers}
         more["cache"] = "ram" if self.cache else False
-        more["amp"] = self.mixed and training.bfloat16_here(first)
+        more["amp"] = self.mixed and training.mixed_pays(devices[0])
         if self.weights:
             more["pretrained"] = str(shipped.find(self.weights))
         training.train(folder / "training", described, f"yolov5{self.size}.yaml", settings | more)
 
     def _published(self, folder: Path, data: "Dataset", settings: Json) -> Json:
         """Write best.pt; its scores on every split but the training's, and its threshold."""
-        from pipeline.stage1 import device_of
-        from pipeline.yolo import sha256, training
+        from pipeline.yolo import judging, sha256, training
 
         about = {"kind": self.kind, "size": self.size, "imgsz": settings["imgsz"]}
         about |= self._about(data)
         trained, judged = folder / "training" / "weights" / "best.pt", folder / "training" / "j.pt"
         training.publish(trained, judged, about)
         how: Json = {name: settings[name] for name in ("imgsz", "batch")}
-        how["device"] = str(device_of(self.device.split(",")[0]))
+        how["device"] = str(self._devices()[0])
         scores: Json = {}
-        for split in data.manifest()["pictures"]:
-            if split != "train":
+        for split, labels in data.manifest()["labels"].items():
+            if split != "train" and labels.get(self._face(data)):
                 described = folder / "training" / f"data-{split}.yaml"
                 runs.write_text(described, self.described(data, split))
-                scores[split] = training.judge(judged, described, how, folder / split)
+                scores[split] = judging.judge(judged, described, how, folder / split)
         about["threshold"] = scores["val"]["classes"][self._face(data)]["threshold"]
         training.publish(trained, folder / "best.pt", about)
         return {
@@ -140,6 +145,12 @@ class _Training:
     def _about(self, data: "Dataset") -> Json:  # noqa: ARG002 - of heatmaps there is more to say
         """What else detection must know of the weights."""
         return {}
+
+    def _devices(self) -> "list[torch.device]":
+        """Where it is trained, each checked."""
+        from pipeline.stage1 import device_of
+
+        return [device_of(text.strip()) for text in self.device.split(",")]
 
     def described(self, data: "Dataset", judged: str) -> str:
         """What Ultralytics, and our own pictures, are told of the data."""
@@ -168,12 +179,12 @@ class _Training:
 
     def check(self, data: "Dataset") -> None:
         """Whether the dataset is one for this kind of model."""
-        pictures = data.manifest()["pictures"]
+        labels = data.manifest()["labels"]
         for split in ("train", "val"):
-            if not pictures.get(split):
+            if not labels.get(split, {}).get(self._face(data)):
                 raise UserError(
-                    f"{data.root}: there are no pictures in {split}; 'uncover prepare' with "
-                    "--split or --val-share makes some"
+                    f"{data.root}: there are no faces in {split}; 'uncover prepare' with "
+                    "--split or --val-share makes such pictures"
                 )
 
 
@@ -245,8 +256,8 @@ class TrainHeatmap(_Training):
         return {"recipe": manifest["recipe"], "stage1": first}
 
 
-def _check_start(path: Path, data: "Dataset") -> None:
-    """A checkpoint to begin with must see as many channels as the data have."""
+def _check_start(path: Path, data: "Dataset", size: Size) -> None:
+    """A checkpoint to begin with must be of the same size, for as many channels."""
     from pipeline import yolo
 
     channels = int(data.manifest().get("channels", 3))
@@ -255,6 +266,10 @@ def _check_start(path: Path, data: "Dataset") -> None:
         raise UserError(
             f"--weights {path}: a network for {network.channels} channels; the data have {channels}"
         )
+    found = sum(each.numel() for each in network.model.parameters())
+    expected = yolo.Network(yolo.build(size, network.names, channels))
+    if found != sum(each.numel() for each in expected.model.parameters()):
+        raise UserError(f"--weights {path}: no YOLOv5 of --size {size}")
 
 
 def _tidy(folder: Path) -> None:
@@ -263,7 +278,7 @@ def _tidy(folder: Path) -> None:
     for name in _KEPT:
         if (training / name).is_file():
             (training / name).replace(folder / name)
-    shutil.rmtree(training)
+    shutil.rmtree(training, ignore_errors=True)
 
 
 def _tell(target: Path, manifest: Json) -> None:

@@ -77,6 +77,11 @@ class _Tuning:
             )
         settings = schedule.settings(self.schedule, self.kind)
         space = [name.strip() for name in (self.settings or self.space).split(",") if name.strip()]
+        for one in space:
+            if one not in schedule.known(self.kind):
+                raise UserError(
+                    f"--settings {one}: known here are {', '.join(schedule.known(self.kind))}"
+                )
         data = dataset.open_dataset(self.data)
         step = self._step()
         step.check(data)
@@ -94,15 +99,16 @@ class _Tuning:
             print(f"{target} is up to date: same settings and pictures")
             return target
         device = device_of(self.device)
-        with runs.resumable_folder(target, record) as folder:
+        with runs.resumable_folder(target, record, discard=self.overwrite) as folder:
             runs.write_text(folder / "data.yaml", step.described(data, "val"))
             args = settings | {
                 "model": f"yolov5{self.size}.yaml",
                 "data": str(folder / "data.yaml"),
                 "device": str(device),
-                "amp": training.bfloat16_here(device),
+                "amp": training.mixed_pays(device),
                 "cache": "ram",
                 "task": "detect",
+                "project": str(folder),
             }
             mutation = Mutation(self.probability, self.variance, self.schedule.seed)
             if self.ray:

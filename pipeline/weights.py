@@ -1,9 +1,10 @@
 """``uncover weights``: what is shipped, whether it is whole, and how a training joins it."""
 
+import re
 import shlex
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from pipeline import runs, shipped
 from pipeline.errors import UserError
@@ -33,6 +34,9 @@ class Weights:
     note: str = ""
     """For the card of the added weights: what they are for."""
 
+    overwrite: bool = False
+    """Replace weights of this name."""
+
     def run(self) -> None:
         """Print the list; or add."""
         if self.add:
@@ -58,6 +62,8 @@ class Weights:
         manifest = runs.read_json(folder / "manifest.json")
         if manifest is None or not (folder / "best.pt").is_file():
             raise UserError(f"--add {folder}: no finished training")
+        if (runs.weights() / f"{name}.json").exists() and not self.overwrite:
+            raise UserError(f"--name {name}: is there already (--overwrite replaces it)")
         runs.weights().mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / "best.pt", runs.weights() / f"{name}.pt")
         card = {
@@ -87,14 +93,16 @@ def _data(manifest: Json) -> Json:
             for name, source in sources.items()
             if isinstance(source, dict)
         },
+        # Heatmaps are of pictures, which are what people ask after.
+        "of": _data(manifest["of"]) if "of" in manifest else None,
     }
 
 
 def _plain(command: str) -> str:
     """A command line without the folders of the machine it ran on."""
-    words = shlex.split(command)[1:]
-    plain = []
-    for word in words:
-        key, equals, value = word.rpartition("=")
-        plain.append(f"{key}{equals}{Path(value).name}" if "/" in value else word)
-    return shlex.join(["uncover", *plain])
+    words = [re.sub(r"[^=,]*[/\\\\][^=,]*", _last, word) for word in shlex.split(command)[1:]]
+    return shlex.join(["uncover", *words])
+
+
+def _last(path: re.Match[str]) -> str:
+    return PureWindowsPath(path.group()).name  # it knows both kinds of slash

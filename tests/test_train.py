@@ -115,6 +115,7 @@ def test_a_killed_training_goes_on(place):
 
     assert second.returncode == 0, second.stderr
     assert "Resuming training" in second.stdout + second.stderr
+    assert str(place).encode() not in (place / "runs/train/killed/best.pt").read_bytes()
     rows = (place / "runs" / "train" / "killed" / "results.csv").read_text().splitlines()
     assert [int(row.split(",")[0]) for row in rows[1:]] == [1, 2, 3, 4, 5, 6]
 
@@ -148,8 +149,44 @@ def test_training_may_begin_with_a_checkpoint(place):
     folder = TrainParts("faces", "tuned", weights=str(weights), **settings).run()
 
     assert manifest(folder)["sources"]["weights"] == yolo.sha256(weights)
+    assert str(place).encode() not in (folder / "best.pt").read_bytes()
     with pytest.raises(UserError, match="weights"):
         TrainParts("faces", "tuned", **settings).run()
+
+
+def test_a_checkpoint_of_another_size_is_refused(place, tmp_path):
+    """Ultralytics would take over what fits, which is next to nothing, and say so nowhere."""
+    torch.save({"model": yolo.build("s", PARTS).half()}, tmp_path / "s.pt")
+    with pytest.raises(UserError, match="no YOLOv5 of --size n"):
+        TrainParts("faces", "wrong", weights=str(tmp_path / "s.pt"), device="cpu").run()
+
+
+def test_an_interrupted_run_is_not_thrown_away_by_a_slip(place):
+    """Other settings need --overwrite, also where nothing is finished yet."""
+    state = place / "runs" / "train" / ".slip.resumable"
+    runs.write_json(state / "record.json", {"settings": {"epochs": 300}, "sources": {}})
+    with pytest.raises(UserError, match="epochs: 300 -> 2"):
+        TrainParts("faces", "slip", schedule=Schedule(**FEW), device="cpu").run()
+
+    assert (state / "record.json").is_file()
+
+
+def test_a_half_checkpoint_never_takes_the_place_of_a_whole_one(tmp_path, monkeypatch):
+    """What a kill left half written is gone before the next is written."""
+    from pipeline.yolo.training import DetectionTrainer, Trainer
+
+    trainer = Trainer.__new__(Trainer)
+    trainer.best, trainer.last = tmp_path / "best.pt", tmp_path / "last.pt"
+    trainer.best.write_bytes(b"whole")
+    (tmp_path / "best.partial").write_bytes(b"ha")
+    monkeypatch.setattr(
+        DetectionTrainer, "save_model", lambda self: self.last.write_bytes(b"new") > 0
+    )
+    trainer.save_model()
+
+    assert trainer.best.read_bytes() == b"whole"
+    assert trainer.last.read_bytes() == b"new"
+    assert not list(tmp_path.glob("*.partial"))
 
 
 WRONG = {
@@ -212,6 +249,26 @@ def test_settings_that_make_no_sense(settings, words):
         schedule.settings(Schedule(**settings), "parts")
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("resume: true", "resume: known here are"),
+        ("split: test", "split: known here are"),
+        ("save_dir: /x", "save_dir: known here are"),
+        ("mosaic: 1.0", "mosaic: known here are"),
+        ("lr0: fast", "not what belongs there"),
+        ("lr0: true", "not what belongs there"),
+        ("epochs: 0", "1 or more"),
+        ("- lr0", "NAME: VALUE"),
+    ],
+)
+def test_a_file_of_hyper_parameters_holds_hyper_parameters(tmp_path, line, words):
+    """Nothing that would change the experiment, or does nothing to heatmaps."""
+    (tmp_path / "h.yaml").write_text(line + "\n")
+    with pytest.raises(UserError, match=words):
+        schedule.settings(Schedule(hyper=str(tmp_path / "h.yaml")), "heatmap")
+
+
 def test_a_file_of_hyper_parameters_overrules_the_preset(tmp_path):
     (tmp_path / "h.yaml").write_text("lr0: 0.5\nepochs: 7\n")
     found = schedule.settings(Schedule(hyper=str(tmp_path / "h.yaml"), epochs=3), "parts")
@@ -223,7 +280,7 @@ def test_a_threshold_is_the_lowest_on_the_plateau():
     """F1 that is level from 0.3 to 0.8 gives 0.3, not wherever chance put the maximum."""
     import numpy as np
 
-    from pipeline.yolo.training import _peak
+    from pipeline.yolo.judging import _peak
 
     confidence = np.linspace(0, 1, 1000)
     plateau = np.where((confidence > 0.25) & (confidence < 0.85), 0.95, 0.2)[None]

@@ -11,10 +11,9 @@ from ultralytics.utils import DEFAULT_CFG
 
 from pipeline import heatmaps, images
 from pipeline.dataset import write_labels
-from pipeline.images import Letterbox
+from pipeline.images import PAD, Letterbox
 from pipeline.parts import IBUG68, PARTS, WHOLE_FACE, mirror_points, part_boxes
 from pipeline.recipe import Recipe
-from pipeline.stage1 import PAD
 from pipeline.yolo.pictures import Pictures
 
 SIDE = 96
@@ -93,6 +92,23 @@ def test_a_mirrored_face_has_its_left_where_its_right_was(faces):
 
     plain = pictures(faces, "train", fliplr=0.0, **OFF)[0]["img"]
     assert torch.equal(item["img"], plain.flip(2))
+
+
+def test_upside_down_is_mirrored_too(faces):
+    """A vertical flip exchanges left and right as a horizontal one does."""
+    flat = pictures(faces, "train", fliplr=0.0, flipud=1.0, **OFF)[0]
+    wide = pictures(faces, "train", fliplr=1.0, flipud=0.0, **OFF)[0]
+
+    assert torch.equal(flat["cls"], wide["cls"])
+    assert torch.equal(flat["img"].flip(1), wide["img"].flip(2))
+
+
+def test_a_dataset_leaves_and_reads_no_cache(faces):
+    """Ultralytics' cache of labels is a pickle: one from elsewhere could run code."""
+    (faces / "labels" / "train.cache").write_bytes(b"not even a pickle")
+    pictures(faces)
+
+    assert not list(faces.rglob("*.cache"))
 
 
 def test_a_mirrored_face_without_our_flip_would_be_wrong(faces):

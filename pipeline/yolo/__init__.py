@@ -32,6 +32,7 @@ from pipeline.runs import Json
 # Integrations that would send a training's curves or a model to somebody's server.
 _CALL_HOME = ("sync", "clearml", "comet", "dvc", "hub", "mlflow", "neptune", "wandb")
 
+NMS_IOU = 0.6  # the thesis's, in detection as in validation
 ABOUT = "uncover"  # in a checkpoint: how the weights are to be used
 
 # What Ultralytics, torch and pickle raise at files that are not what they should be.

@@ -7,6 +7,8 @@ plots and the file of the best settings are its own.
 
 import importlib.util
 import json
+import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +19,11 @@ from ultralytics import YOLO
 from ultralytics.engine import trainer as engine
 from ultralytics.engine.tuner import Tuner
 
-from pipeline import runs
+from pipeline import runs, yolo
 from pipeline.errors import UserError
 from pipeline.runs import Json
-from pipeline.yolo.training import NMS_IOU, Trainer, Validator
+from pipeline.yolo.judging import Validator
+from pipeline.yolo.training import Trainer
 
 _PARENTS = 5  # the best generations from which the next one comes
 _LEAST, _MOST = 0.3, 3.0  # what a mutation may do to a value in one generation
@@ -56,7 +59,10 @@ class Evolution(Tuner):  # type: ignore[misc]
             changed = rng.random(len(parent)) < self.mutation.probability
             noise = rng.standard_normal(len(parent)) * np.sqrt(self.mutation.variance)
             factors = np.clip(1 + changed * noise, _LEAST, _MOST)
-        values = zip(self.space, parent * factors, strict=True)
+        # A factor never moves a zero: there the noise is a share of what is allowed.
+        spans = np.array([high - low for low, high, *_ in self.space.values()])
+        children = np.where(parent == 0, np.abs(factors - 1) * spans, parent * factors)
+        values = zip(self.space, children, strict=True)
         return dict(self._constrain({name: float(value) for name, value in values}))
 
     def _save_local_result(self, result: Json) -> None:
@@ -73,14 +79,15 @@ class _Generation:
         del trainer, model
         self.args = {**args, "data": args["data"][0], "save_dir": None, "mode": "train"}
         self.mean_metrics: Json = {}
-        self.save_dir = Path(self.args["project"]) / "generation"
+        self.save_dir = Path(self.args["data"]).parent / "generation"
 
     def train(self) -> dict[str, Json]:
         """The scores of the best epoch, under the dataset's name."""
         settings = {"project": str(self.save_dir), "name": "run", "exist_ok": True}
         trainer = Trainer(overrides=self.args | settings)
         trainer.train()
-        self.mean_metrics = trainer.metrics | {"fitness": float(trainer.best_fitness)}
+        best: Json = yolo.checkpoint(trainer.best)["train_metrics"]
+        self.mean_metrics = best | {"fitness": float(trainer.best_fitness)}
         return {"run": self.mean_metrics}
 
 
@@ -99,29 +106,47 @@ def evolve(
 ) -> Json:
     """Evolve in ``folder``, going on where a killed run was; the best generation's record."""
     place = {"project": str(folder.parent), "name": folder.name, "resume": True}
-    fixed = {"iou": NMS_IOU, "deterministic": True, "plots": False, "mode": "train"}
+    fixed = {"iou": yolo.NMS_IOU, "deterministic": True, "plots": False, "mode": "train"}
     evolution = Evolution(args | fixed | place, mutation)
     for name in space:
         if name not in evolution.space:
             raise UserError(f"--settings {name}: known are {', '.join(evolution.space)}")
-    evolution.space = {name: evolution.space[name] for name in space}
+    evolution.space = {name: _around(evolution.space[name], args.get(name)) for name in space}
     evolution(generations)
     lines = (folder / "tune_results.ndjson").read_text(encoding="utf-8").splitlines()
     best: Json = max(map(json.loads, lines), key=lambda result: float(result["fitness"]))
+    for name in ("weights", "generation"):  # of the last generation, whichever was the best
+        shutil.rmtree(folder / name, ignore_errors=True)
     return best
 
 
+def _around(bounds: tuple[float, ...], start: float | None) -> tuple[float, ...]:
+    """Ultralytics' bounds of a setting, wide enough for the value that is begun with."""
+    low, high, *gain = bounds
+    return (low, high, *gain) if start is None else (min(low, start), max(high, 2 * start), *gain)
+
+
 def search(args: Json, space: list[str], generations: int) -> Json:
-    """The same search by Ray Tune, where that is installed; the best trial's settings."""
+    """The same search by Ray Tune, where that is installed; the best trial's settings.
+
+    Never run by its authors: Ray was not at hand. It goes by mAP50-95.
+    """
     if importlib.util.find_spec("ray") is None:
         raise UserError("--ray: Ray Tune is not installed (the package is ray[tune])")
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # it would send statistics
     from ray import tune
 
     bounds = Evolution(dict(args), Mutation(1.0, 1.0, 0)).space
     chosen = {name: tune.uniform(*bounds[name][:2]) for name in space}
-    rest = {key: value for key, value in args.items() if key != "model"}
+    rest = {key: value for key, value in args.items() if key != "model" and key not in space}
+    gpus = 0 if args["device"] == "cpu" else 1
     results = Detector(args["model"]).tune(
-        use_ray=True, space=chosen, iterations=generations, iou=NMS_IOU, **rest
+        use_ray=True,
+        space=chosen,
+        iterations=generations,
+        gpu_per_trial=gpus,
+        iou=yolo.NMS_IOU,
+        **rest,
     )
     best = results.get_best_result(metric="metrics/mAP50-95(B)", mode="max")
     return {"hyperparameters": {name: best.config[name] for name in space}}

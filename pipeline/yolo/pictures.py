@@ -26,8 +26,6 @@ from pipeline.runs import Json
 
 Labels = dict[str, Any]  # Ultralytics' dictionary of a picture and its boxes
 
-GREY = 114  # what Ultralytics, and stage 1, put around a picture
-
 
 class Pictures(YOLODataset):  # type: ignore[misc]
     """One split of a prepared dataset: RGB pictures, or heatmaps of one or ten channels."""
@@ -99,27 +97,39 @@ class Pictures(YOLODataset):  # type: ignore[misc]
                 if isinstance(each, LetterBox):
                     each.padding_value = border(self.channels)
             return transforms
-        mirror = Mirror(hyp.fliplr, len(self.data["names"]), self.channels)
         if self.channels == 3:
             flips = [
                 number
                 for number, each in enumerate(transforms.transforms)
-                if isinstance(each, RandomFlip) and each.direction == "horizontal"
+                if isinstance(each, RandomFlip)
             ]
-            assert len(flips) == 1, "Ultralytics' transforms have changed"
-            transforms.transforms[flips[0]] = mirror
+            assert len(flips) == 2, "Ultralytics' transforms have changed"
+            for number in flips:  # upside down is mirrored, too
+                flip = transforms.transforms[number]
+                transforms.transforms[number] = self._mirror(flip.p, flip.direction)
             return transforms
         shift = Shift(
             translate=hyp.translate, scale=hyp.scale, shear=0.0, size=(self.imgsz, self.imgsz)
         )
+        mirror = self._mirror(hyp.fliplr, "horizontal")
         return Compose([shift, mirror, transforms.transforms[-1]])  # the last one makes tensors
+
+    def _mirror(self, p: float, direction: str) -> "Mirror":
+        return Mirror(p, direction, len(self.data["names"]), self.channels)
+
+    def _load_or_scan_cache(self, cache_path: Path, cache_hash: str) -> tuple[Labels, bool]:
+        """Always scan, and leave no cache: it is a pickle, and datasets come from anywhere."""
+        del cache_hash
+        found: Labels = self.cache_labels(cache_path)
+        cache_path.unlink(missing_ok=True)
+        return found, False
 
 
 class Mirror(RandomFlip):  # type: ignore[misc]
     """A flip after which the subject's left is where the right was, in every respect."""
 
-    def __init__(self, p: float, classes: int, channels: int) -> None:
-        super().__init__(p, "horizontal")
+    def __init__(self, p: float, direction: str, classes: int, channels: int) -> None:
+        super().__init__(p, direction)
         self.swaps = np.array(MIRRORED_PARTS) if classes == len(MIRRORED_PARTS) else None
         self.channels = list(MIRRORED_PARTS) if channels == len(MIRRORED_PARTS) else None
 
@@ -157,7 +167,7 @@ class Shift(RandomPerspective):  # type: ignore[misc]
 
 def border(channels: int) -> int:
     """What lies around a picture of so many channels: RGB has three, a heatmap one or ten."""
-    return GREY if channels == 3 else 0
+    return images.PAD if channels == 3 else 0
 
 
 def read(path: Path, channels: int) -> NDArray[np.uint8]:

@@ -6,45 +6,32 @@ fitness is the weighted sum that the data yaml asks for; nothing is downloaded t
 mixed precision.
 """
 
+import copy
 import csv
-from collections.abc import Sequence
+import os
+import re
+import subprocess
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from ultralytics.engine import trainer as engine
-from ultralytics.models.yolo.detect import DetectionTrainer, DetectionValidator
-from ultralytics.utils import LOGGER
-from ultralytics.utils.metrics import smooth
+from ultralytics.models.yolo.detect import DetectionTrainer
+from ultralytics.utils import LOGGER, RANK
 from ultralytics.utils.patches import torch_save
+from ultralytics.utils.plotting import plot_results
 
 from pipeline import runs, yolo
 from pipeline.errors import UserError
 from pipeline.runs import Json
+from pipeline.yolo.judging import THREADS, Validator
 from pipeline.yolo.pictures import Pictures
 
-NMS_IOU = 0.6  # the thesis's, in detection as in validation
-LEVEL = 0.003  # of F1: what is within it of the best is as good
-_THREADS = torch.get_num_threads()  # before Ultralytics leaves one core of the processor idle
+_PARENT = "UNCOVER_TRAINING"  # in the environment: the process whose end ends the workers
 _ENDED = "trained.json"
-
-
-class Validator(DetectionValidator):  # type: ignore[misc]
-    """Validation on squares, with the fitness that was asked for."""
-
-    def build_dataset(self, img_path: str, mode: str = "val", batch: int | None = None) -> Pictures:
-        """The pictures of a split."""
-        return Pictures(img_path, self.data, self.args, augment=mode == "train", batch=batch)
-
-    def get_stats(self) -> dict[str, Any]:
-        """Ultralytics' figures, and fitness as a weighted sum of mAP50 and mAP50-95."""
-        stats: dict[str, Any] = super().get_stats()
-        half, most = self.data["fitness"]
-        stats["fitness"] = half * stats["metrics/mAP50(B)"] + most * stats["metrics/mAP50-95(B)"]
-        return stats
 
 
 class Trainer(DetectionTrainer):  # type: ignore[misc]
@@ -53,6 +40,11 @@ class Trainer(DetectionTrainer):  # type: ignore[misc]
     model: Any  # a path at first, then the network
     best: Path
     last: Path
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Ultralytics'
+        if RANK != -1:  # one of several GPUs' processes
+            threading.Thread(target=_end_with_parent, daemon=True).start()
+        super().__init__(*args, **kwargs)
 
     def build_dataset(
         self, img_path: str, mode: str = "train", batch: int | None = None
@@ -65,26 +57,37 @@ class Trainer(DetectionTrainer):  # type: ignore[misc]
         return Validator(
             self.test_loader,
             save_dir=self.save_dir,
-            args=engine.copy(self.args),
+            args=copy.copy(self.args),
             _callbacks=self.callbacks,
         )
 
     def set_model_attributes(self) -> None:
-        """As Ultralytics, with a loss that computes in float32."""
+        """As Ultralytics, in the order of bytes that a processor with bfloat16 is fastest with."""
         super().set_model_attributes()
         if self.device.type == "cpu" and self.args.amp:
             self.model.to(memory_format=torch.channels_last)
-        self.model.criterion = _FullPrecision(self.model.init_criterion())
+
+    def set_class_weights(self) -> None:
+        """As Ultralytics; then the loss, which wants the weights, in float32."""
+        super().set_class_weights()
+        network = engine.unwrap_model(self.model)
+        network.criterion = _FullPrecision(network.init_criterion())
+
+    def _build_train_pipeline(self) -> None:
+        """As Ultralytics, which on full memory would go on with half the batch, in silence."""
+        if self.optimizer is not None:
+            raise torch.OutOfMemoryError
+        super()._build_train_pipeline()
 
     def _setup_train(self) -> None:
         """As Ultralytics, on all cores, and on a processor that has bfloat16, in that."""
         super()._setup_train()
-        torch.set_num_threads(_THREADS)
+        torch.set_num_threads(THREADS)
         if self.device.type == "cpu" and self.args.amp:
             self.amp = True  # Ultralytics knows mixed precision on GPUs alone
 
     def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Pictures in the order of bytes that the processor is fastest with."""
+        """Pictures in the network's order of bytes."""
         batch = super().preprocess_batch(batch)
         if self.device.type == "cpu" and self.amp:
             batch["img"] = batch["img"].contiguous(memory_format=torch.channels_last)
@@ -94,6 +97,8 @@ class Trainer(DetectionTrainer):  # type: ignore[misc]
         """Checkpoints that are whole: the best before the last, from which a run goes on."""
         best, last = self.best, self.last
         self.best, self.last = (file.with_suffix(".partial") for file in (best, last))
+        for partial in (self.best, self.last):  # of a kill in the midst of writing
+            partial.unlink(missing_ok=True)
         try:
             saved = bool(super().save_model())
             for partial, file in ((self.best, best), (self.last, last)):
@@ -139,28 +144,56 @@ def train(folder: Path, data: Path, model: str, settings: Json) -> bool:
         "project": str(folder.parent),
         "name": folder.name,
         "exist_ok": True,
-        "iou": NMS_IOU,
+        "iou": yolo.NMS_IOU,
         "deterministic": True,
         "plots": True,
         "val": True,
         "save": True,
     }
     last = folder / "weights" / "last.pt"
-    epoch = _epochs_done(last)
-    if 0 < epoch < settings["epochs"]:
-        _cut(folder / "results.csv", epoch)
+    before = _epochs_done(last)
+    if before > 0 and not _over(last, settings):
+        _cut(folder / "results.csv", before)
         kept = {key: overrides[key] for key in ("device", "workers", "cache")}
         overrides = kept | {"resume": str(last), "model": str(last), "data": str(data)}
-    if epoch < settings["epochs"]:
-        trainer = Trainer(overrides=overrides)
-        try:
-            trainer.train()
-        except torch.OutOfMemoryError as error:
-            raise UserError(
-                f"the device's memory is full; --batch {settings['batch']} is too much"
-            ) from error
+        overrides["save_dir"] = str(folder)  # the home may have been moved meanwhile
+    if not _over(last, settings):
+        _run(overrides, settings["batch"])
+        assert _epochs_done(last) > before
+    plot_results(file=folder / "results.csv")
     runs.write_json(folder / _ENDED, {"epochs": _epochs_done(last)})
-    return epoch > 0
+    return before > 0
+
+
+def _run(overrides: Json, batch: int) -> None:
+    """Ultralytics' training; what can go wrong in it in words."""
+    os.environ[_PARENT] = str(os.getpid())
+    try:
+        Trainer(overrides=overrides).train()
+    except torch.OutOfMemoryError as error:
+        raise UserError(f"the device's memory is full; --batch {batch} is too much") from error
+    except subprocess.CalledProcessError as error:
+        raise UserError("a process of one of the GPUs has failed; its log is above") from error
+
+
+def _over(last: Path, settings: Json) -> bool:
+    """Whether a checkpoint is the last one: of all epochs, or stopped early."""
+    done = _epochs_done(last)
+    if not done:
+        return False
+    best = int((yolo.checkpoint(last).get("stopper") or {}).get("best_epoch", done))
+    return done >= int(settings["epochs"]) or done - best >= int(settings["patience"])
+
+
+def _end_with_parent() -> None:
+    """A training that is killed cannot end the processes of its GPUs, and the next run writes."""
+    parent = int(os.environ[_PARENT])
+    while True:
+        try:
+            os.kill(parent, 0)
+        except ProcessLookupError:
+            os._exit(1)
+        time.sleep(1)
 
 
 def publish(checkpoint: Path, target: Path, about: Json) -> None:
@@ -169,9 +202,12 @@ def publish(checkpoint: Path, target: Path, about: Json) -> None:
     ``about`` is written into it. No optimizer, no settings with the paths of a machine.
     """
     saved = yolo.checkpoint(checkpoint)
-    model = saved["model"].half()
-    model.args = {"imgsz": int(saved["train_args"]["imgsz"]), "task": "detect"}
-    model.criterion = None
+    learned = saved["model"].float()
+    names = [learned.names[number] for number in sorted(learned.names)]
+    # A fresh network: the trained one remembers the file that it was begun with.
+    model = yolo.build(about["size"], names, int(learned.yaml.get("channels", 3)))
+    model.load_state_dict(learned.state_dict())
+    model.half().args = {"imgsz": about["imgsz"], "task": "detect"}
     for parameter in model.parameters():
         parameter.requires_grad_(requires_grad=False)
     partial = target.with_suffix(".partial")
@@ -179,59 +215,6 @@ def publish(checkpoint: Path, target: Path, about: Json) -> None:
     content[yolo.ABOUT] = about
     torch_save(content, partial)
     partial.replace(target)
-
-
-def judge(weights: Path, data: Path, settings: Json, folder: Path) -> Json:
-    """Precision, recall and average precision on what the yaml calls val; curves in ``folder``."""
-    validator = Validator(
-        save_dir=folder,
-        args=settings
-        | {"data": str(data), "split": "val", "plots": True, "conf": 0.001, "iou": NMS_IOU}
-        | {"mode": "val", "model": str(weights), "rect": False, "cache": False},
-    )
-    network = yolo.load(weights, engine.select_device(settings["device"], verbose=False))
-    torch.set_num_threads(_THREADS)
-    validator(model=network.model)
-    box, names = validator.metrics.box, network.names
-    scores: Json = {
-        "pictures": int(validator.seen),
-        "all": _figures(box.p, box.r, box.f1, box.ap50, box.ap),
-        "threshold": _peak(box.px, np.asarray(box.f1_curve)),
-        "classes": {},
-    }
-    for row, number in enumerate(box.ap_class_index):
-        one = slice(row, row + 1)
-        curve = np.asarray(box.f1_curve)[one]
-        figures = _figures(box.p[one], box.r[one], box.f1[one], box.ap50[one], box.ap[one])
-        best = _peak(box.px, curve)
-        place = int(np.argmin(np.abs(box.px - best)))
-        at = {
-            "P": float(box.p_curve[row][place]),
-            "R": float(box.r_curve[row][place]),
-            "F1": float(curve[0][place]),
-        }
-        scores["classes"][names[number]] = figures | {"threshold": best, "at_threshold": at}
-    return scores
-
-
-def _figures(*columns: Sequence[float]) -> Json:
-    names = ("P", "R", "F1", "AP50", "AP50-95")
-    return {
-        name: float(np.mean(each)) if len(each) else 0.0
-        for name, each in zip(names, columns, strict=True)
-    }
-
-
-def _peak(confidence: NDArray[np.float64], curves: NDArray[np.float64]) -> float:
-    """The confidence at which F1 is highest; where it is as good as level, the lowest there.
-
-    On clear faces the curve is a plateau, and its highest point is chance. The lowest
-    confidence on it gives hidden faces, which score less, their chance.
-    """
-    if not curves.size:
-        return 0.0
-    mean = smooth(curves.mean(0), 0.1)
-    return float(confidence[int(np.argmax(mean >= mean.max() - LEVEL))])
 
 
 def _epochs_done(last: Path) -> int:
@@ -251,8 +234,8 @@ def _cut(results: Path, epochs: int) -> None:
         runs.write_text(results, text)
 
 
-def bfloat16_here(device: torch.device) -> bool:
-    """Whether mixed precision pays on a device: on every GPU, and on CPUs with bfloat16."""
+def mixed_pays(device: torch.device) -> bool:
+    """Whether mixed precision pays on a device: on GPUs, and on processors with bfloat16."""
     if device.type == "cpu":
         probe = torch.cpu
         return bool(probe._is_avx512_bf16_supported() or probe._is_amx_tile_supported())  # noqa: SLF001 - there is no public way
@@ -260,9 +243,16 @@ def bfloat16_here(device: torch.device) -> bool:
 
 
 def _amp_works(model: nn.Module) -> bool:
-    """In place of Ultralytics' check, which downloads a model to compare with."""
-    works = next(model.parameters()).device.type == "cuda"
-    LOGGER.info("mixed precision: %s", "on" if works else "off")
+    """In place of Ultralytics' check, which downloads a model to compare with.
+
+    Its list of GPUs on which half precision is known to fail is kept.
+    """
+    device = next(model.parameters()).device
+    if device.type != "cuda":
+        return False
+    fails = "1660|1650|1630|t400|t550|t600|t1000|t1200|t2000|k40m"
+    works = re.search(fails, torch.cuda.get_device_name(device), re.IGNORECASE) is None
+    LOGGER.info("mixed precision: %s", "on" if works else "off, it fails on this GPU")
     return works
 
 
