@@ -83,7 +83,7 @@ def evaluate(place, **settings):
     first = train / "faces-parts" / "best.pt"
     second = train / "faces-maps-hirescam-stack" / "best.pt"
     given = {"stage1": (str(first),), "stage2": (str(second),), "device": "cpu"} | settings
-    return Evaluate("hidden", "hidden", "out", **given)
+    return Evaluate("hidden", "hidden", "out", **given, overwrite=True)
 
 
 def test_an_evaluation_has_a_row_for_every_detector_and_level(place):
@@ -111,7 +111,7 @@ def test_a_second_stage_without_its_first_is_refused(place):
 def test_wrong_weights_are_refused_by_name(place):
     train = place[0] / "runs" / "train"
     with pytest.raises(UserError, match="no weights of a stage 2"):
-        evaluate(place, stage2=(str(train / "faces-parts" / "best.pt"),)).run()
+        evaluate(place, stage2=(str(train / "faces-face" / "best.pt"),)).run()
     with pytest.raises(UserError, match="stage 1 knows the ten"):
         evaluate(place, stage1=(str(train / "faces-face" / "best.pt"),)).run()
 
