@@ -44,9 +44,9 @@ _HEATMAPS: dict[str, Json] = {
 
 # What a file of hyper-parameters may hold, per kind of data: whatever else Ultralytics knows
 # would change the experiment (split, fraction, freeze), or do nothing here.
+_FIXED = ["epochs", "patience", "batch", "imgsz", "nbs", "optimizer", "cos_lr", "warmup_bias_lr"]
 _EVERYWHERE = [
-    *("epochs", "patience", "batch", "imgsz", "nbs", "optimizer", "cos_lr", "lr0", "lrf"),
-    *("momentum", "weight_decay", "warmup_epochs", "warmup_momentum", "warmup_bias_lr"),
+    *("lr0", "lrf", "momentum", "weight_decay", "warmup_epochs", "warmup_momentum"),
     *("box", "cls", "cls_pw", "dfl", "translate", "scale", "fliplr"),
 ]
 _ON_PICTURES = [
@@ -107,8 +107,8 @@ def settings(schedule: Schedule, kind: Kind) -> Json:
     return merged
 
 
-def known(kind: Kind) -> list[str]:
-    """The hyper-parameters that do something for this kind of model."""
+def evolvable(kind: Kind) -> list[str]:
+    """The hyper-parameters that may evolve for this kind of model."""
     return _EVERYWHERE if kind == "heatmap" else [*_EVERYWHERE, *_ON_PICTURES]
 
 
@@ -122,9 +122,10 @@ def _hyper(path: str, kind: Kind) -> Json:
         raise UserError(f"--hyper {path}: cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise UserError(f"--hyper {path}: expected lines of NAME: VALUE")
+    known = [*_FIXED, *evolvable(kind)]
     for name, value in content.items():
-        if name not in known(kind):
-            raise UserError(f"--hyper {path}: {name}: known here are {', '.join(known(kind))}")
+        if name not in known:
+            raise UserError(f"--hyper {path}: {name}: known here are {', '.join(known)}")
         wanted = _WORDS.get(name, (int, float))
         if not isinstance(value, wanted) or (name not in _WORDS and isinstance(value, bool)):
             raise UserError(f"--hyper {path}: {name}: {value!r} is not what belongs there")

@@ -8,6 +8,7 @@ A finished evolution is ``runs/tune/NAME``::
     manifest.json               settings, data, versions
 """
 
+import importlib.util
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -78,10 +79,11 @@ class _Tuning:
         settings = schedule.settings(self.schedule, self.kind)
         space = [name.strip() for name in (self.settings or self.space).split(",") if name.strip()]
         for one in space:
-            if one not in schedule.known(self.kind):
-                raise UserError(
-                    f"--settings {one}: known here are {', '.join(schedule.known(self.kind))}"
-                )
+            if one not in schedule.evolvable(self.kind):
+                known = ", ".join(schedule.evolvable(self.kind))
+                raise UserError(f"--settings {one}: known here are {known}")
+        if self.ray and importlib.util.find_spec("ray") is None:
+            raise UserError("--ray: Ray Tune is not installed (the package is ray[tune])")
         data = dataset.open_dataset(self.data)
         step = self._step()
         step.check(data)

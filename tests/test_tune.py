@@ -113,16 +113,26 @@ def test_an_evolution_killed_and_gone_on_with(place):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"settings": "lr0,colour"}, "--settings colour: known are"),
+        ({"settings": "lr0,colour"}, "--settings colour: known here are"),
         ({"probability": 0.0}, "--probability"),
         ({"variance": -1.0}, "--variance"),
         ({"generations": 0}, "--generations"),
+        ({"settings": "epochs"}, "--settings epochs: known here are"),
         ({"ray": True}, "Ray Tune is not installed"),
     ],
 )
 def test_what_makes_no_sense_is_refused(place, settings, words):
     with pytest.raises(UserError, match=words):
         TuneParts("faces", "wrong", schedule=Schedule(**FEW), **settings).run()
+
+
+@pytest.mark.parametrize("kind", ["parts", "heatmap"])
+def test_all_that_may_evolve_has_bounds(tmp_path, kind):
+    """Ultralytics knows between what values each of them lies."""
+    from pipeline import schedule
+
+    args = {"data": "x.yaml", "project": str(tmp_path), "name": "e", "resume": True}
+    assert set(schedule.evolvable(kind)) <= set(Evolution(args, Mutation(1.0, 1.0, 0)).space)
 
 
 def test_ray_would_train_with_our_pictures():

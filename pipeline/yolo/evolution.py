@@ -5,7 +5,6 @@ trains in a process that knows nothing of our pictures. The log, the choice of t
 plots and the file of the best settings are its own.
 """
 
-import importlib.util
 import json
 import os
 import shutil
@@ -20,7 +19,6 @@ from ultralytics.engine import trainer as engine
 from ultralytics.engine.tuner import Tuner
 
 from pipeline import runs, yolo
-from pipeline.errors import UserError
 from pipeline.runs import Json
 from pipeline.yolo.judging import Validator
 from pipeline.yolo.training import Trainer
@@ -108,9 +106,6 @@ def evolve(
     place = {"project": str(folder.parent), "name": folder.name, "resume": True}
     fixed = {"iou": yolo.NMS_IOU, "deterministic": True, "plots": False, "mode": "train"}
     evolution = Evolution(args | fixed | place, mutation)
-    for name in space:
-        if name not in evolution.space:
-            raise UserError(f"--settings {name}: known are {', '.join(evolution.space)}")
     evolution.space = {name: _around(evolution.space[name], args.get(name)) for name in space}
     evolution(generations)
     lines = (folder / "tune_results.ndjson").read_text(encoding="utf-8").splitlines()
@@ -131,8 +126,6 @@ def search(args: Json, space: list[str], generations: int) -> Json:
 
     Never run by its authors: Ray was not at hand. It goes by mAP50-95.
     """
-    if importlib.util.find_spec("ray") is None:
-        raise UserError("--ray: Ray Tune is not installed (the package is ray[tune])")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # it would send statistics
     from ray import tune
 
