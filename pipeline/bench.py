@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from pipeline import runs
-from pipeline.errors import UserError
 from pipeline.runs import Json
+from pipeline.settings import chosen
 
 if TYPE_CHECKING:  # these bring torch, which --help need not wait for
     import torch
@@ -100,10 +100,7 @@ class Bench:
         from pipeline import cam
         from pipeline.stage1 import check_side
 
-        methods = [name.strip() for name in self.methods.split(",") if name.strip()]
-        for name in methods:
-            if name not in cam.METHODS:
-                raise UserError(f"--methods {name}: known are {METHODS}")
+        methods = chosen("--methods", self.methods, cam.METHODS)
         network = self._network(device)
         check_side(self.imgsz, network)
         batch = _photograph(self.imgsz).to(device)

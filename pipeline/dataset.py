@@ -25,7 +25,10 @@ from pipeline import runs
 from pipeline.annotations import Face
 from pipeline.boxes import Boxes
 from pipeline.errors import UserError
+from pipeline.parts import PARTS, WHOLE_FACE
 from pipeline.runs import Json
+
+_ORIGIN = ("settings", "sources", "pictures", "made", "of")
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,21 @@ class Dataset:
         """Class names in the order of their ids."""
         names = yaml.safe_load(self.yaml.read_text(encoding="utf-8"))["names"]
         return [names[number] for number in sorted(names)]
+
+    @property
+    def face(self) -> int:
+        """The class of the whole face."""
+        names = self.names
+        return names.index(PARTS[WHOLE_FACE]) if len(names) > 1 else 0
+
+    @property
+    def channels(self) -> int:
+        """Of its pictures: three, or those of its heatmaps."""
+        return int(self.manifest().get("channels", 3))
+
+    def origin(self) -> Json:
+        """What a result that is made from the dataset tells of it."""
+        return {key: value for key, value in self.manifest().items() if key in _ORIGIN}
 
     def manifest(self) -> Json:
         """What the dataset was made from, and how."""

@@ -1,7 +1,7 @@
 """``uncover evaluate``: who finds the face, at which level of occlusion, and who else would.
 
-Thresholds of first stages come from their weights, which chose them on their own validation
-pictures; all others are chosen on the val split of --validation. Then they are held.
+The threshold of a first stage is in its weights: its training chose it on its own validation
+pictures. All others are chosen on the val split of --validation. Then they are held.
 """
 
 import json
@@ -30,9 +30,9 @@ class Evaluate:
 
     For every first stage: the pictures in which it is silent, how many of them each second
     stage, each other first stage, and its own lowered threshold recover, and how many of their
-    answers are right. Thresholds come from --validation (its val split): of a
-    first stage the one written into its weights; of all others the lowest that keeps
-    --precision on what that first stage misses there.
+    answers are right. The threshold of a first stage is the one in its weights; all others are
+    the lowest that keep --precision on what that first stage misses in the val split of
+    --validation.
 
     Writes runs/evaluate/NAME: missed.csv, pairs.csv, predictions.jsonl, manifest.json.
 
@@ -98,10 +98,7 @@ class Evaluate:
                 json.dumps(predictions.as_json(scene)) for part in scenes.values() for scene in part
             ]
             runs.write_text(folder / "predictions.jsonl", "\n".join(lines) + "\n")
-            found = {
-                "missed": list(_missed(scenes, thresholds, self.precision)),
-                "pairs": list(_pairs(scenes, thresholds, self.precision)),
-            }
+            found = judged(scenes["val"], scenes["test"], thresholds, self.precision)
             for name, rows in found.items():
                 runs.write_text(folder / f"{name}.csv", tables.as_csv(rows))
             made = {"thresholds": thresholds, "made": runs.provenance()}
@@ -113,10 +110,8 @@ class Evaluate:
 
     def _record(self, data: "Dataset", validation: "Dataset") -> Json:
         """What the tables follow from."""
-        from pipeline.yolo import sha256
-
         paths = [shipped.find(asked) for asked in (*self.stage1, *self.stage2)]
-        weights = {called(path): sha256(path) for path in paths}
+        weights = {called(path): runs.sha256(path) for path in paths}
         if len(weights) < len(paths):
             raise UserError("two files of weights have the same name; copy one to another name")
         settings = {name: getattr(self, name) for name in ("split", "conf", "precision")}
@@ -141,7 +136,7 @@ class Evaluate:
                 raise UserError(f"{path}: weights that 'uncover train' did not write")
             firsts[name] = open_stage1(path, self.device, about["imgsz"])
             thresholds[name] = self.conf or about["threshold"]
-            fingerprints[yolo.sha256(path)] = name
+            fingerprints[runs.sha256(path)] = name
         for path in map(shipped.find, self.stage2):
             second = open_stage2(path, device_of(self.device))
             if second.stage1 not in fingerprints:
@@ -158,55 +153,83 @@ def called(path: Path) -> str:
     return path.absolute().parent.name if path.stem == "best" else path.stem
 
 
-def _missed(
-    scenes: Mapping[str, Sequence["Scene"]], thresholds: Mapping[str, float], precision: float
-) -> Iterator[Json]:
-    """A row for each first stage, each that answers what it misses, and each level."""
-    from pipeline.missed import is_silent, tally, threshold_for
+@dataclass(frozen=True)
+class _Pair:
+    """A first stage, and who answers where it is silent; both at the thresholds chosen."""
 
-    for base, conf in thresholds.items():
-        for other in scenes["test"][0].answers:
-            limit = threshold_for(scenes["val"], base, conf, other, precision)
-            for level, part in _by_level(scenes["test"]):
-                found = tally(part, base, conf, other, limit)
-                yield {
-                    "missed by": base,
-                    "answered by": "its lowered threshold" if other == base else other,
-                    "level": level,
-                    "pictures": found.pictures,
-                    "only wrong boxes": found.wrong,
-                    "missed": found.missed,
-                    "answered": found.answered,
-                    "right": found.right,
-                    "recovered": round(found.recovered, 4),
-                    "precision": round(found.precision, 4),
-                    "right at IoU 0.3": found.right_loosely,
-                    "threshold": round(limit, 4),
-                    "chosen on": sum(is_silent(scene, base, conf) for scene in scenes["val"]),
-                }
+    base: str
+    conf: float
+    other: str  # the first stage itself, at a lowered threshold, is one of them
+    limit: float
+    chosen_on: int  # silent pictures of validation
 
 
-def _pairs(
-    scenes: Mapping[str, Sequence["Scene"]], thresholds: Mapping[str, float], precision: float
-) -> Iterator[Json]:
-    """A row for each first stage alone and with each other behind it, and each level."""
-    from pipeline.missed import detection, threshold_for
+def judged(
+    validation: Sequence["Scene"],
+    scenes: Sequence["Scene"],
+    thresholds: Mapping[str, float],
+    precision: float,
+) -> dict[str, list[Json]]:
+    """The tables by their names; thresholds but those given are chosen on validation."""
+    pairs = [
+        _pair(validation, base, conf, other, precision)
+        for base, conf in thresholds.items()
+        for other in validation[0].answers
+    ]
+    return {
+        "missed": [row for pair in pairs for row in _missed(scenes, pair)],
+        "pairs": [row for pair in pairs for row in _detected(scenes, pair)],
+    }
 
-    for base, conf in thresholds.items():
-        for other in ("", *(name for name in scenes["test"][0].answers if name != base)):
-            limit = (
-                threshold_for(scenes["val"], base, conf, other, precision) if other else math.inf
-            )
-            for level, part in _by_level(scenes["test"]):
-                found = detection(part, base, conf, other, limit)
-                yield {
-                    "first": base,
-                    "then": other or "-",
-                    "level": level,
-                    "faces": found.faces,
-                    "recall": round(found.recall, 4),
-                    "precision": round(found.precision, 4),
-                }
+
+def _pair(
+    validation: Sequence["Scene"], base: str, conf: float, other: str, precision: float
+) -> _Pair:
+    from pipeline.missed import is_silent, threshold_for
+
+    limit = threshold_for(validation, base, conf, other, precision)
+    return _Pair(base, conf, other, limit, sum(is_silent(s, base, conf) for s in validation))
+
+
+def _missed(scenes: Sequence["Scene"], pair: _Pair) -> Iterator[Json]:
+    """What the first stage misses and the other answers, level by level."""
+    from pipeline.missed import tally
+
+    for level, part in _by_level(scenes):
+        found = tally(part, pair.base, pair.conf, pair.other, pair.limit)
+        yield {
+            "missed by": pair.base,
+            "answered by": "its lowered threshold" if pair.other == pair.base else pair.other,
+            "level": level,
+            "pictures": found.pictures,
+            "only wrong boxes": found.wrong,
+            "missed": found.missed,
+            "answered": found.answered,
+            "right": found.right,
+            "recovered": round(found.recovered, 4),
+            "precision": round(found.precision, 4),
+            "right at IoU 0.3": found.right_loosely,
+            "threshold": round(pair.limit, 4),
+            "chosen on": pair.chosen_on,
+        }
+
+
+def _detected(scenes: Sequence["Scene"], pair: _Pair) -> Iterator[Json]:
+    """The first stage with the other behind it, level by level; in its own place, alone."""
+    from pipeline.missed import detection
+
+    alone = pair.other == pair.base
+    for level, part in _by_level(scenes):
+        limit = math.inf if alone else pair.limit
+        found = detection(part, pair.base, pair.conf, pair.other, limit)
+        yield {
+            "first": pair.base,
+            "then": "-" if alone else pair.other,
+            "level": level,
+            "faces": found.faces,
+            "recall": round(found.recall, 4),
+            "precision": round(found.precision, 4),
+        }
 
 
 def _by_level(scenes: Sequence["Scene"]) -> Iterator[tuple[str, list["Scene"]]]:

@@ -79,7 +79,7 @@ class Extract:
         from pipeline import dataset, video, yolo
 
         weights = shipped.find(self.weights)
-        sha256 = yolo.sha256(weights)
+        sha256 = runs.sha256(weights)
         recipes, imgsz = self._recipes(sha256, yolo.about(weights).get("imgsz", 640))
         data = dataset.open_dataset(self.data) if self.data else None
         sources: Json = {"weights": sha256}
@@ -100,11 +100,16 @@ class Extract:
             else:
                 orders.append(order)
         if orders:
-            self._write(data, orders, imgsz, sha256)
+            self._write(data, orders, weights, imgsz, sha256)
         return self._target(recipes[0], len(recipes))
 
     def _write(
-        self, data: "Dataset | None", orders: Sequence[Order], imgsz: int, sha256: str
+        self,
+        data: "Dataset | None",
+        orders: Sequence[Order],
+        weights: Path,
+        imgsz: int,
+        sha256: str,
     ) -> None:
         """Everything that is not there yet."""
         import torch
@@ -113,7 +118,7 @@ class Extract:
         from pipeline.annotations import Report
         from pipeline.stage1 import open_stage1, repeatable
 
-        stage = open_stage1(shipped.find(self.weights), self.device, imgsz, self.half, self.engine)
+        stage = open_stage1(weights, self.device, imgsz, self.half, self.engine)
         facts: Json = {"weights": {"sha256": sha256}, "engine": self.engine, "half": self.half}
         start = time.monotonic()
         try:

@@ -37,7 +37,6 @@ from pipeline.runs import Json
 from pipeline.stage1 import Loaded, Stage1
 from pipeline.video import evenly
 
-_OF_DATA = ("settings", "sources", "pictures", "made")
 SAMPLE = 256  # pictures whose maps tell the peak
 SHEET_TILES = 28
 
@@ -65,7 +64,6 @@ class Pass:
 
     def write(self, orders: Sequence[Order]) -> int:
         """Write all the datasets that are asked for; how many pictures were left to be drawn."""
-        told = self.data.manifest()
         jobs = [Job(row["split"], row["name"]) for row in self.data.rows()]
         if not jobs:
             raise UserError(f"{self.data.root}: a dataset without pictures")
@@ -79,7 +77,7 @@ class Pass:
             for order, folder, recipe in zip(orders, folders, recipes, strict=True):
                 manifest = order.record | _finish(self.data, folder, order.target, recipe)
                 made = {"weights": self.facts["weights"], "made": runs.provenance()}
-                made["of"] = {key: value for key, value in told.items() if key in _OF_DATA}
+                made["of"] = self.data.origin()
                 runs.write_json(folder / "manifest.json", manifest | made)
         return drawn
 
@@ -103,13 +101,13 @@ class Pass:
     ) -> list[Recipe]:
         """The recipes with their peaks: given, kept from an interrupted run, or measured now."""
         notes = [folder.parent / "peak.json" for folder in folders]
-        wanted = {order.recipe.method: order.recipe for order in orders if order.recipe.measures}
-        peaks: dict[str, float] = {}
+        peaks: dict[Recipe, float] = {}
         for order, note in zip(orders, notes, strict=True):
             kept = runs.read_json(note)
             if kept and order.recipe.measures:
-                peaks[order.recipe.method] = kept["peak"]
-        missing = {method: recipe for method, recipe in wanted.items() if method not in peaks}
+                peaks[order.recipe.drawing] = kept["peak"]
+        wanted = dict.fromkeys(order.recipe.drawing for order in orders if order.recipe.measures)
+        missing = [drawing for drawing in wanted if drawing not in peaks]
         if missing:
             pool = [job for job in jobs if job.split == "train"] or jobs
             sample = self._batches([pool[number] for number in evenly(len(pool), SAMPLE)])
@@ -117,7 +115,7 @@ class Pass:
             peaks |= self.stage.measure(missing, ahead(self._load, bar, THREADS, THREADS + 1))
         recipes = []
         for order, note in zip(orders, notes, strict=True):
-            peak = peaks[order.recipe.method] if order.recipe.measures else order.recipe.peak
+            peak = peaks[order.recipe.drawing] if order.recipe.measures else order.recipe.peak
             runs.write_json(note, {"peak": peak})
             recipes.append(replace(order.recipe, peak=peak))
         return recipes
@@ -169,7 +167,7 @@ class Pass:
 
 def _finish(data: Dataset, folder: Path, target: Path, recipe: Recipe) -> Json:
     """Labels, lines, yaml and contact sheet from the files; what the manifest says of them."""
-    whole = data.names.index(PARTS[WHOLE_FACE]) if len(data.names) > 1 else 0
+    face = data.face
     counts: dict[str, Counter[str]] = {"pictures": Counter(), "faces": Counter(), "weak": Counter()}
     with (folder / "annotations.jsonl").open("w", encoding="utf-8", newline="\n") as file:
         for row in data.rows():
@@ -179,7 +177,7 @@ def _finish(data: Dataset, folder: Path, target: Path, recipe: Recipe) -> Json:
             line = _line(row, path.name, facts)
             file.write(json.dumps(line) + "\n")
             boxes, classes = data.labels(row)
-            faces = Letterbox(**facts["letterbox"]).apply(boxes[classes == whole])
+            faces = Letterbox(**facts["letterbox"]).apply(boxes[classes == face])
             labels = label_path(folder, split, path.name)
             labels.parent.mkdir(parents=True, exist_ok=True)
             write_labels(labels, faces, np.zeros(len(faces), np.int64), line["size"])
@@ -187,10 +185,10 @@ def _finish(data: Dataset, folder: Path, target: Path, recipe: Recipe) -> Json:
             counts["faces"][split] += len(faces)
             counts["weak"][split] += len(facts["weak"]) == len(facts["names"])
     splits = list(counts["pictures"])
-    channels = 1 if recipe.compose == "average" else len(facts["names"])
+    channels = recipe.channels(len(facts["names"]))
     for turned in {split.endswith("_turned") for split in splits}:
         dataset.write_yaml(folder, target, ["face"], splits, turned=turned, channels=channels)
-    _contact_sheet(data, folder, whole, f"{target.name}: {recipe.method}, {recipe.compose}")
+    _contact_sheet(data, folder, f"{target.name}: {recipe.method}, {recipe.compose}")
     return {
         "names": ["face"],
         "channels": channels,
@@ -201,16 +199,16 @@ def _finish(data: Dataset, folder: Path, target: Path, recipe: Recipe) -> Json:
     }
 
 
-def _contact_sheet(data: Dataset, folder: Path, whole: int, title: str) -> None:
+def _contact_sheet(data: Dataset, folder: Path, title: str) -> None:
     """A seeded sample of heatmaps over their pictures."""
     count = sum(1 for _ in data.rows())
     shown = set(np.random.default_rng(0).permutation(count)[:SHEET_TILES].tolist())
-    tiles = []
+    tiles, face = [], data.face
     for number, row in enumerate(data.rows()):
         if number in shown:
             boxes, classes = data.labels(row)
             path = Job(row["split"], row["name"]).heatmap(folder)
-            tiles.append(_tile(data, row, path, boxes[classes == whole]))
+            tiles.append(_tile(data, row, path, boxes[classes == face]))
     title = f"{title}, {len(tiles)} of {count} heatmaps"
     images.write(folder / "contact-sheet.jpg", draw.sheet(tiles, ["face"], title), quality=88)
 

@@ -128,7 +128,7 @@ def _score_words(found: Found, names: Sequence[str]) -> str:
 
 def _measured(source: Path, orders: Sequence[Order], stage: Stage1, batch: int) -> list[Recipe]:
     """The recipes with their peaks, measured on a sample where they are not given."""
-    missing = {o.recipe.method: o.recipe for o in orders if o.recipe.measures}
+    missing = list(dict.fromkeys(o.recipe.drawing for o in orders if o.recipe.measures))
     if not missing:
         return [order.recipe for order in orders]
     report = Report()
@@ -144,7 +144,7 @@ def _measured(source: Path, orders: Sequence[Order], stage: Stage1, batch: int) 
             f"tell the peak; --peak gives one{_reasons(report)}"
         )
     return [
-        replace(o.recipe, peak=peaks[o.recipe.method]) if o.recipe.measures else o.recipe
+        replace(o.recipe, peak=peaks[o.recipe.drawing]) if o.recipe.measures else o.recipe
         for o in orders
     ]
 

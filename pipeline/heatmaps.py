@@ -10,7 +10,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -24,7 +24,7 @@ from torch import Tensor
 from pipeline import cam
 from pipeline.errors import UserError
 from pipeline.images import Letterbox, Picture
-from pipeline.recipe import Compose, Recipe
+from pipeline.recipe import Compose, Recipe, saved
 
 Stack = NDArray[np.uint8]  # (K or 1, H, W)
 
@@ -105,12 +105,12 @@ def peaks(maps: Maps, letterboxes: Sequence[Letterbox]) -> Tensor:
     return (values * _inside(values, letterboxes)).amax(dim=(2, 3)).flatten()
 
 
-def measured(recipe: Recipe, peaks: Tensor) -> Recipe:
-    """The recipe with its peak set: 99 of 100 maps' peaks (N,) stay at or under it."""
+def peak_of(peaks: Tensor) -> float:
+    """The peak of a fixed scale: 99 of 100 maps' peaks (N,) stay at or under it."""
     peak = float(torch.quantile(peaks.float(), 0.99))
     if not peak > 0:
         raise UserError("all heatmaps are blank; is this the first stage that was trained?")
-    return replace(recipe, peak=peak)
+    return peak
 
 
 def write(path: Path, stack: Stack, facts: dict[str, Any]) -> None:
@@ -139,7 +139,7 @@ def read(path: Path) -> tuple[Stack, dict[str, Any]]:
             raise UserError(f"{path}: not a heatmap: {wrong}; expected one uint8 page a channel")
         facts = _facts(path, file)
         compose = facts["recipe"]["compose"]
-        expected = 1 if compose == "average" else len(facts["names"])
+        expected = saved(facts["recipe"]).channels(len(facts["names"]))
         if len(pages) != expected:
             raise UserError(
                 f"{path}: not the heatmap it says it is: {_size(pages)}; expected {expected} "

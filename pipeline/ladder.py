@@ -21,11 +21,10 @@ from pipeline.extract import Extract
 from pipeline.recipe import THESIS, Recipe
 from pipeline.runs import Json
 from pipeline.schedule import Schedule, Size
-from pipeline.train import TrainFace, TrainHeatmap, TrainParts
+from pipeline.train import TrainFace, TrainHeatmap, TrainParts, score_rows
 
 METHODS = ("hirescam", "gradcam++")
 COMPOSES = ("average", "stack")
-_FIGURES = ("P", "R", "F1", "AP50", "AP50-95")
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,8 @@ class TrainAll:
             manifest = runs.read_json(folder / "manifest.json")
             if manifest is None:
                 raise UserError(f"{folder}: has no manifest.json")
-            rows += list(_rows(title, manifest))
+            threshold = {"threshold": round(manifest["about"]["threshold"], 3)}
+            rows += [{"model": title} | row | threshold for row in score_rows(manifest)]
         target = runs.home() / "runs" / "train" / name
         runs.write_text(target.with_name(f"{name}.csv"), tables.as_csv(rows))
         table = tables.as_markdown(rows)
@@ -150,15 +150,3 @@ class TrainAll:
             self.schedule, epochs=self.heatmap_epochs, imgsz=self.heatmap_imgsz, batch=0, hyper=""
         )
         return TrainHeatmap(maps, maps, schedule=how_long, **how).run()
-
-
-def _rows(title: str, manifest: Json) -> Iterator[Json]:
-    """The lines of a model: every split, all classes together and the whole face alone."""
-    for split, scores in manifest["scores"].items():
-        several = len(scores["classes"]) > 1
-        face = "whole face" if several else next(iter(scores["classes"]))
-        sets = {"all": scores["all"]} if several else {}
-        for classes, figures in (sets | {face: scores["classes"][face]}).items():
-            values = {name: round(figures[name], 4) for name in _FIGURES}
-            threshold = {"threshold": round(manifest["about"]["threshold"], 3)}
-            yield {"model": title, "set": split, "classes": classes, **values, **threshold}

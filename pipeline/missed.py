@@ -62,7 +62,7 @@ def overlap(scene: Scene, name: str) -> float:
 
 
 def tally(scenes: Sequence[Scene], base: str, conf: float, other: str, other_conf: float) -> Tally:
-    """How ``other`` does on the pictures with a face that ``base`` misses."""
+    """How ``other`` does on the pictures in which ``base`` is silent."""
     faces = [scene for scene in scenes if len(scene.truth)]
     silent = [scene for scene in scenes if is_silent(scene, base, conf)]
     answered = [scene for scene in silent if best_of(scene.answers[other]) >= other_conf]
@@ -106,14 +106,13 @@ class Detection:
     """How a detector, or a pair of them, does on all pictures."""
 
     faces: int
-    found: int
     boxes: int
-    right: int
+    right: int  # boxes, each on a face of its own
 
     @property
     def recall(self) -> float:
         """Of the faces, the share that is found."""
-        return self.found / self.faces if self.faces else 0.0
+        return self.right / self.faces if self.faces else 0.0
 
     @property
     def precision(self) -> float:
@@ -125,16 +124,15 @@ def detection(
     scenes: Sequence[Scene], base: str, conf: float, other: str = "", other_conf: float = math.inf
 ) -> Detection:
     """All boxes of ``base``, and where it has none, the best one of ``other``."""
-    faces = found = given = right = 0
+    faces = given = right = 0
     for scene in scenes:
         boxes = _confident(scene, base, conf)
         if not len(boxes) and other and best_of(scene.answers[other]) >= other_conf:
             second = scene.answers[other]
             boxes = second.boxes[int(np.argmax(second.scores))][None]
-        matches = _matches(boxes, scene.truth)
         faces, given = faces + len(scene.truth), given + len(boxes)
-        found, right = found + matches, right + matches
-    return Detection(faces, found, given, right)
+        right += _matches(boxes, scene.truth)
+    return Detection(faces, given, right)
 
 
 def _confident(scene: Scene, name: str, conf: float) -> box.Boxes:

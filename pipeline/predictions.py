@@ -10,7 +10,7 @@ from tqdm import tqdm
 from pipeline import images
 from pipeline.boxes import Boxes
 from pipeline.dataset import Dataset
-from pipeline.overlap import ahead
+from pipeline.overlap import THREADS, ahead
 from pipeline.parts import PARTS, WHOLE_FACE
 from pipeline.recipe import Recipe
 from pipeline.runs import Json
@@ -19,7 +19,6 @@ from pipeline.stage2 import Stage2
 from pipeline.yolo import Found
 
 LEAST = 0.001  # boxes under this score are not kept
-_THREADS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +55,9 @@ def look(
     rows = list(data.rows(split))
     parts = [rows[first : first + batch] for first in range(0, len(rows), batch)]
     bar = tqdm(parts, desc=f"{data.root.name} {split}", unit="batch", disable=None, leave=False)
-    whole = data.names.index(PARTS[WHOLE_FACE]) if len(data.names) > 1 else 0
+    face = data.face
     pictures = ahead(
-        lambda part: [images.read(data.picture(row)) for row in part], bar, _THREADS, 3
+        lambda part: [images.read(data.picture(row)) for row in part], bar, THREADS, THREADS + 1
     )
     for part, loaded in zip(parts, pictures, strict=True):
         said: list[dict[str, Answer]] = [{} for _ in part]
@@ -70,7 +69,7 @@ def look(
         for number, row in enumerate(part):
             boxes, classes = data.labels(row)
             level = row["level"] or "unknown"
-            truth = boxes[classes == whole]
+            truth = boxes[classes == face]
             yield Scene(row["name"], split, level, truth, said[number], best[number])
 
 

@@ -10,6 +10,7 @@ import tyro
 from pipeline import runs
 from pipeline.errors import UserError
 from pipeline.runs import Json
+from pipeline.settings import chosen, words
 
 if TYPE_CHECKING:  # these bring numpy and OpenCV, which --help need not wait for
     from pipeline.annotations import Report, Source
@@ -134,7 +135,7 @@ class Prepare:
 
         target = runs.datasets() / runs.plain_name(self.name)
         plan, ratio = self._plan(), self._ratio()
-        found = room.parse(self.sources, _words(self.face_names))
+        found = room.parse(self.sources, words(self.face_names))
         report = Report()
         pictures = room.gather(found, self._poses(), runs.datasets(), report)
         record = self._record(room.fingerprints(pictures, found))
@@ -162,8 +163,8 @@ class Prepare:
 
         return Plan(
             classes=self.classes,
-            levels=_known("--occlude", self.occlude, LEVELS),
-            kinds=_known("--occluders", self.occluders, tuple(KINDS)),
+            levels=chosen("--occlude", self.occlude, LEVELS),
+            kinds=chosen("--occluders", self.occluders, tuple(KINDS)),
             draws=self.draws,
             copies=self.copies if self.turn or self.mirror else 0,
             turn=self.turn,
@@ -179,7 +180,7 @@ class Prepare:
     def _poses(self) -> tuple[str, ...]:
         from pipeline.annotations.merl_rav import POSES
 
-        return _known("--poses", self.poses, POSES)
+        return chosen("--poses", self.poses, POSES)
 
     def _ratio(self) -> tuple[float, float, float] | None:
         from pipeline.splits import parse_ratio
@@ -239,19 +240,6 @@ def _members(pictures: "list[Gathered]") -> "list[Member]":
         Member(each.name, each.annotation.group or each.name, each.annotation.split)
         for each in pictures
     ]
-
-
-def _known(option: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    """The words of an option, each once; an error for one that means nothing."""
-    words = tuple(dict.fromkeys(_words(text)))
-    for word in words:
-        if word not in known:
-            raise UserError(f"{option} {word}: known are {', '.join(known)}")
-    return words
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 def _tell(target: Path, manifest: Json, report: "Report") -> None:

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 from pipeline.errors import UserError
 from pipeline.runs import Json
+from pipeline.settings import chosen, words
 
 Compose = Literal["stack", "average"]
 Scale = Literal["fixed", "minmax"]
@@ -57,6 +58,18 @@ class Recipe:
         """Whether the peak is still to be measured."""
         return self.scale == "fixed" and self.peak == 0
 
+    @property
+    def drawing(self) -> "Recipe":
+        """The recipe but for what is done with its maps once they are drawn.
+
+        Recipes that share it share their maps, and their peak.
+        """
+        return replace(self, compose="stack", scale="fixed", peak=0.0, gamma=1.0)
+
+    def channels(self, classes: int) -> int:
+        """Of a heatmap of so many classes."""
+        return 1 if self.compose == "average" else classes
+
 
 @dataclass(frozen=True)
 class Order:
@@ -77,11 +90,8 @@ def saved(facts: Json) -> Recipe:
 
 def variants(recipe: Recipe) -> list[Recipe]:
     """The recipes of a command line that names several methods or compositions."""
-    composes = _words(recipe.compose)
-    methods = _words(recipe.method)
-    for word in composes:
-        if word not in get_args(Compose):
-            raise UserError(f"--compose {word}: known are {', '.join(get_args(Compose))}")
+    composes = chosen("--compose", recipe.compose, get_args(Compose))
+    methods = words(recipe.method)
     if not composes or not methods:
         raise UserError("--method and --compose: name at least one of each")
     if recipe.anchors < 1:
@@ -97,7 +107,3 @@ def variants(recipe: Recipe) -> list[Recipe]:
         for method in methods
         for compose in composes
     ]
-
-
-def _words(text: str) -> list[str]:
-    return list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))

@@ -1,5 +1,6 @@
 """Where results lie, what is written with them, and how they appear: whole or not at all."""
 
+import hashlib
 import json
 import os
 import platform
@@ -110,9 +111,7 @@ def whole_folder(target: Path, *, replace: bool = True) -> Iterator[Path]:
 
 
 @contextmanager
-def resumable_folder(
-    target: Path, record: Json, *, replace: bool = True, discard: bool = True
-) -> Iterator[Path]:
+def resumable_folder(target: Path, record: Json, *, discard: bool = True) -> Iterator[Path]:
     """As :func:`whole_folder`, but what a run has filled is kept for the next.
 
     It is kept as long as ``record``, which says what the content follows from, is the same;
@@ -123,7 +122,7 @@ def resumable_folder(
     target = target.resolve() if target.is_symlink() else target
     state = _state(target)
     folder, recorded = state / "folder", state / "record.json"
-    with _alone(target, replace):
+    with _alone(target, replace=True):
         try:
             saved = read_json(recorded)
             if saved != record and state.exists():
@@ -186,6 +185,12 @@ def plain_name(name: str) -> str:
     if not name.strip() or odd or name.startswith(".") or len(name.encode()) > _LONGEST_NAME:
         raise UserError(f"--name {name!r}: expected a plain name, without a path")
     return name
+
+
+def sha256(path: Path) -> str:
+    """The fingerprint of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_json(path: Path) -> Json | None:

@@ -4,7 +4,6 @@ Each ``NAME.pt`` has a ``NAME.json`` beside it: what it is for, what it was trai
 its scores, its SHA-256 and the terms of its data.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +28,8 @@ class Shipped:
         """What is wrong with the file; none if it is what its card says."""
         if not self.path.is_file():
             return "missing"
-        digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
-        return None if digest == self.card.get("sha256") else "not the file its card is of"
+        same = runs.sha256(self.path) == self.card.get("sha256")
+        return None if same else "not the file its card is of"
 
 
 def shelf() -> list[Shipped]:

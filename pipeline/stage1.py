@@ -4,7 +4,7 @@ Training data and detection both come through here, so that stage 2 sees the sam
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -86,25 +86,22 @@ class Stage1:
         drawn: dict[Recipe, Maps] = {}
         out = []
         for recipe in recipes:
-            key = replace(recipe, compose="stack", scale="fixed", peak=0.0, gamma=1.0)
-            if key not in drawn:
-                drawn[key] = self.draw(looked, recipe)
-            out.append((drawn[key], heatmaps.encode(drawn[key], recipe, looked.letterboxes)))
+            maps = drawn.get(recipe.drawing)
+            if maps is None:
+                maps = drawn[recipe.drawing] = self.draw(looked, recipe)
+            out.append((maps, heatmaps.encode(maps, recipe, looked.letterboxes)))
         return out
 
-    def measure(self, recipes: Mapping[str, Recipe], sample: Iterable[Loaded]) -> dict[str, float]:
-        """The peak of each recipe on a sample of pictures; none on none."""
-        peaks: dict[str, list[Tensor]] = {name: [] for name in recipes}
+    def measure(self, drawings: Sequence[Recipe], sample: Iterable[Loaded]) -> dict[Recipe, float]:
+        """The peak of each drawing on a sample of pictures; none on none."""
+        peaks: dict[Recipe, list[Tensor]] = {}
         for loaded in sample:
             looked = self.look(loaded)
-            for name, recipe in recipes.items():
-                maps = self.draw(looked, recipe)
-                peaks[name].append(heatmaps.peaks(maps, looked.letterboxes).cpu())
-        return {
-            name: heatmaps.measured(recipe, torch.cat(peaks[name])).peak
-            for name, recipe in recipes.items()
-            if peaks[name]
-        }
+            for drawing in drawings:
+                maps = self.draw(looked, drawing)
+                found = heatmaps.peaks(maps, looked.letterboxes).cpu()
+                peaks.setdefault(drawing, []).append(found)
+        return {drawing: heatmaps.peak_of(torch.cat(found)) for drawing, found in peaks.items()}
 
 
 def open_stage1(

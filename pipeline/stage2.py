@@ -17,6 +17,7 @@ from pipeline.boxes import clip
 from pipeline.errors import UserError
 from pipeline.heatmaps import Stack
 from pipeline.images import Letterbox
+from pipeline.parts import PARTS
 from pipeline.recipe import Recipe, saved
 from pipeline.yolo import Found, Network
 
@@ -58,21 +59,19 @@ class Stage2:
         return out
 
 
-def open_stage2(weights: Path, device: torch.device, half: bool = False) -> Stage2:
+def open_stage2(weights: Path, device: torch.device) -> Stage2:
     """The network in a file of weights, if it is one for heatmaps."""
     about = yolo.about(weights)
     if "recipe" not in about:
         raise UserError(f"{weights}: no weights of a stage 2 that 'uncover train heatmap' wrote")
     network = yolo.load(weights, device)
     recipe = saved(about["recipe"])
-    channels = 1 if recipe.compose == "average" else 10
+    channels = recipe.channels(len(PARTS))
     if network.channels != channels:
         raise UserError(
             f"{weights}: a network for {network.channels} channels, whose recipe "
             f"({recipe.compose}) makes {channels}"
         )
-    if half:
-        network.model.half()
     seen = about["stage1"]
     return Stage2(
         network, about["imgsz"], recipe, seen["sha256"], seen["imgsz"], about["threshold"]

@@ -9,6 +9,7 @@ A finished training is ``runs/train/NAME``::
 """
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import tyro
 import yaml
 
-from pipeline import runs, schedule, shipped
+from pipeline import runs, schedule, shipped, tables
 from pipeline.errors import UserError
 from pipeline.runs import Json
 from pipeline.schedule import Kind, Schedule, Size
@@ -26,7 +27,7 @@ if TYPE_CHECKING:  # this brings numpy, which --help need not wait for
 
     from pipeline.dataset import Dataset
 
-_OF_DATA = ("settings", "sources", "pictures", "made", "of")
+_FIGURES = ("P", "R", "F1", "AP50", "AP50-95")
 _KEPT = ("results.csv", "results.png", "labels.jpg", "train_batch0.jpg", "train_batch1.jpg")
 
 
@@ -70,20 +71,21 @@ class _Training:
         """Train, judge and write; or find that it is there already."""
         settings = schedule.settings(self.schedule, self.kind)
         name = runs.plain_name(self.name or f"{self.kind}-{Path(self.data).name}")
-        from pipeline import dataset, yolo
+        from pipeline import dataset
 
         data = dataset.open_dataset(self.data)
         self.check(data)
-        start = None
-        if self.weights:
-            begin = shipped.find(self.weights)
-            start = yolo.sha256(begin)
-            _check_start(begin, data, self.size)
+        start = shipped.find(self.weights) if self.weights else None
+        if start is not None:
+            _check_start(start, data, self.size)
         how: Json = {"kind": self.kind, "size": self.size, "fitness": list(self.schedule.fitness)}
         how |= {"mixed": self.mixed, "cache": self.cache, "device": self._devices()[0].type}
         record: Json = {
             "settings": settings | how,
-            "sources": {"dataset": data.fingerprint(), "weights": start},
+            "sources": {
+                "dataset": data.fingerprint(),
+                "weights": None if start is None else runs.sha256(start),
+            },
         }
         target = runs.home() / "runs" / "train" / name
         if runs.up_to_date(target, record, self.overwrite):
@@ -94,17 +96,16 @@ class _Training:
         with runs.resumable_folder(target, record, discard=self.overwrite) as folder:
             manifest = runs.read_json(folder / "manifest.json")
             if manifest is None:
-                self._train(folder, data, settings)
+                self._train(folder, data, settings, start)
                 manifest = record | self._published(folder, data, settings)
-                told = data.manifest()
-                manifest["data"] = {key: told[key] for key in _OF_DATA if key in told}
+                manifest["data"] = data.origin()
                 manifest["made"] = runs.provenance()
                 runs.write_json(folder / "manifest.json", manifest)
             _tidy(folder)
         _tell(target, manifest)
         return target
 
-    def _train(self, folder: Path, data: "Dataset", settings: Json) -> None:
+    def _train(self, folder: Path, data: "Dataset", settings: Json, start: Path | None) -> None:
         from pipeline.yolo import training
 
         described = folder / "data.yaml"
@@ -114,13 +115,13 @@ class _Training:
         more: Json = {"device": device, "workers": self.workers}
         more["cache"] = "ram" if self.cache else False
         more["amp"] = self.mixed and training.mixed_pays(devices[0])
-        if self.weights:
-            more["pretrained"] = str(shipped.find(self.weights))
+        if start is not None:
+            more["pretrained"] = str(start)
         training.train(folder / "training", described, f"yolov5{self.size}.yaml", settings | more)
 
     def _published(self, folder: Path, data: "Dataset", settings: Json) -> Json:
         """Write best.pt; its scores on every split but the training's, and its threshold."""
-        from pipeline.yolo import judging, sha256, training
+        from pipeline.yolo import judging, training
 
         about = {"kind": self.kind, "size": self.size, "imgsz": settings["imgsz"]}
         about |= self._about(data)
@@ -130,14 +131,14 @@ class _Training:
         how["device"] = str(self._devices()[0])
         scores: Json = {}
         for split, labels in data.manifest()["labels"].items():
-            if split != "train" and labels.get(self._face(data)):
+            if split != "train" and labels.get(data.names[data.face]):
                 described = folder / "training" / f"data-{split}.yaml"
                 runs.write_text(described, self.described(data, split))
                 scores[split] = judging.judge(judged, described, how, folder / split)
-        about["threshold"] = scores["val"]["classes"][self._face(data)]["threshold"]
+        about["threshold"] = scores["val"]["classes"][data.names[data.face]]["threshold"]
         training.publish(trained, folder / "best.pt", about)
         return {
-            "weights": {"sha256": sha256(folder / "best.pt")},
+            "weights": {"sha256": runs.sha256(folder / "best.pt")},
             "about": about,
             "scores": scores,
         }
@@ -158,30 +159,22 @@ class _Training:
             "path": str(data.root),
             "train": "images/train",
             "val": f"images/{judged}",
-            "channels": self._channels(data),
+            "channels": data.channels,
             "names": dict(enumerate(self._names(data))),
             "fitness": list(self.schedule.fitness),
         }
         if len(self._names(data)) < len(data.names):
-            content["only"] = data.names.index(self._face(data))
+            content["only"] = data.face
         return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-
-    def _channels(self, data: "Dataset") -> int:
-        return int(data.manifest().get("channels", 3))
 
     def _names(self, data: "Dataset") -> list[str]:
         return data.names
-
-    def _face(self, data: "Dataset") -> str:
-        from pipeline.parts import PARTS, WHOLE_FACE
-
-        return PARTS[WHOLE_FACE] if len(data.names) > 1 else data.names[0]
 
     def check(self, data: "Dataset") -> None:
         """Whether the dataset is one for this kind of model."""
         labels = data.manifest()["labels"]
         for split in ("train", "val"):
-            if not labels.get(split, {}).get(self._face(data)):
+            if not labels.get(split, {}).get(data.names[data.face]):
                 raise UserError(
                     f"{data.root}: there are no faces in {split}; 'uncover prepare' with "
                     "--split or --val-share makes such pictures"
@@ -226,12 +219,12 @@ class TrainFace(_Training):
         """A dataset of pictures with faces, or with the ten parts."""
         from pipeline.parts import PARTS
 
-        if self._channels(data) != 3 or (len(data.names) > 1 and data.names != list(PARTS)):
+        if data.channels != 3 or (len(data.names) > 1 and data.names != list(PARTS)):
             raise UserError(f"{data.root}: no dataset of pictures with faces or the ten parts")
         super().check(data)
 
     def _names(self, data: "Dataset") -> list[str]:
-        return [self._face(data)]
+        return [data.names[data.face]]
 
 
 @dataclass(frozen=True)
@@ -260,7 +253,7 @@ def _check_start(path: Path, data: "Dataset", size: Size) -> None:
     """A checkpoint to begin with must be of the same size, for as many channels."""
     from pipeline import yolo
 
-    channels = int(data.manifest().get("channels", 3))
+    channels = data.channels
     network = yolo.load(path)
     if network.channels != channels:
         raise UserError(
@@ -281,15 +274,20 @@ def _tidy(folder: Path) -> None:
     shutil.rmtree(training, ignore_errors=True)
 
 
-def _tell(target: Path, manifest: Json) -> None:
-    print(f"{target}")
-    print(f"  {'':<14}{'P':>8}{'R':>8}{'F1':>8}{'AP50':>8}{'AP50-95':>9}")
+def score_rows(manifest: Json) -> Iterator[Json]:
+    """The lines of a model: every split, all classes together and the whole face alone."""
+    from pipeline.parts import PARTS, WHOLE_FACE
+
     for split, scores in manifest["scores"].items():
-        rows = {"all": scores["all"]} if len(scores["classes"]) > 1 else {}
-        for name, figures in (rows | scores["classes"]).items():
-            if name in {"all", "whole face", "face"}:
-                values = "".join(f"{figures[key]:>8.3f}" for key in ("P", "R", "F1", "AP50"))
-                print(f"  {split:<12}{name:<12}{values}{figures['AP50-95']:>9.3f}")
-    print(
-        f"  threshold {manifest['about']['threshold']:.3f}, chosen on validation; weights: best.pt"
-    )
+        several = len(scores["classes"]) > 1
+        face = PARTS[WHOLE_FACE] if several else next(iter(scores["classes"]))
+        sets = {"all": scores["all"]} if several else {}
+        for classes, figures in (sets | {face: scores["classes"][face]}).items():
+            values = {name: round(figures[name], 4) for name in _FIGURES}
+            yield {"set": split, "classes": classes, **values}
+
+
+def _tell(target: Path, manifest: Json) -> None:
+    print(f"{target}\n{tables.as_text(list(score_rows(manifest)))}")
+    threshold = manifest["about"]["threshold"]
+    print(f"threshold {threshold:.3f}, chosen on validation; weights: best.pt")

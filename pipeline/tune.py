@@ -20,6 +20,7 @@ from pipeline import runs, schedule
 from pipeline.errors import UserError
 from pipeline.runs import Json
 from pipeline.schedule import Kind, Schedule, Size
+from pipeline.settings import chosen
 from pipeline.train import TrainHeatmap, TrainParts
 
 
@@ -77,11 +78,8 @@ class _Tuning:
                 "--probability is between 0 and 1, --variance and --generations are above 0"
             )
         settings = schedule.settings(self.schedule, self.kind)
-        space = [name.strip() for name in (self.settings or self.space).split(",") if name.strip()]
-        for one in space:
-            if one not in schedule.evolvable(self.kind):
-                known = ", ".join(schedule.evolvable(self.kind))
-                raise UserError(f"--settings {one}: known here are {known}")
+        evolvable = schedule.evolvable(self.kind)
+        space = chosen("--settings", self.settings or self.space, evolvable)
         if self.ray and importlib.util.find_spec("ray") is None:
             raise UserError("--ray: Ray Tune is not installed (the package is ray[tune])")
         data = dataset.open_dataset(self.data)
@@ -89,7 +87,7 @@ class _Tuning:
         step.check(data)
         name = runs.plain_name(self.name or f"{self.kind}-{Path(self.data).name}")
         target = runs.home() / "runs" / "tune" / name
-        how: Json = {"kind": self.kind, "size": self.size, "space": space}
+        how: Json = {"kind": self.kind, "size": self.size, "space": list(space)}
         how |= {"probability": self.probability, "variance": self.variance}
         how |= {
             "ray": self.ray,

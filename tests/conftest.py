@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+import torch
+from tiny_head import Head
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -20,3 +22,25 @@ def home(tmp_path, monkeypatch):
     """An empty folder in which datasets/ and runs/ will lie."""
     monkeypatch.setenv("UNCOVER_HOME", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def module_home(tmp_path_factory):
+    """As ``home``, one for all tests of a file."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNCOVER_HOME", str(folder))
+        yield folder
+
+
+@pytest.fixture
+def head():
+    """A head with three levels, small enough to look at every number."""
+    return Head().eval()
+
+
+@pytest.fixture
+def batch():
+    """Two pictures for it, of no round size."""
+    torch.manual_seed(1)
+    return torch.rand(2, 3, 44, 60)

@@ -11,17 +11,6 @@ from tiny_head import Head, chosen, everywhere, fused, looked, relative
 from pipeline import cam
 
 
-@pytest.fixture
-def head():
-    return Head().eval()
-
-
-@pytest.fixture
-def batch():
-    torch.manual_seed(1)
-    return torch.rand(2, 3, 44, 60)
-
-
 def test_only_the_levels_asked_for_cost_anything(head, batch, monkeypatch):
     """Their gradients alone are computed, and they are those of all levels at once."""
     levels = looked(head, batch)

@@ -17,17 +17,6 @@ from pipeline.recipe import Recipe
 EXACT = ["hirescam", "gradcam", "xgradcam", "layercam"]
 
 
-@pytest.fixture
-def head():
-    return Head().eval()
-
-
-@pytest.fixture
-def batch():
-    torch.manual_seed(1)
-    return torch.rand(2, 3, 44, 60)
-
-
 @pytest.mark.parametrize("method", EXACT)
 @pytest.mark.parametrize("stems", [True, False])
 def test_maps_are_pytorch_grad_cams(head, batch, method, stems):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from synthetic import ibug_folder
 
-from pipeline import yolo
+from pipeline import runs, yolo
 from pipeline.errors import UserError
 from pipeline.evaluate import Evaluate
 from pipeline.ladder import TrainAll
@@ -18,11 +18,9 @@ FEW = {"epochs": 1, "imgsz": 96, "batch": 8}
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def place(module_home):
     """A home in which the whole ladder has been climbed."""
-    home = tmp_path_factory.mktemp("home")
-    patch = pytest.MonkeyPatch()
-    patch.setenv("UNCOVER_HOME", str(home))
+    home = module_home
     ibug_folder(home / "source" / "helen_train", count=10)
     ibug_folder(home / "source" / "helen_test", count=3, start=100)
     source = (f"ibug={home / 'source'}",)
@@ -38,8 +36,7 @@ def place(tmp_path_factory):
         device="cpu",
     )
     ladder.run()
-    yield home, ladder
-    patch.undo()
+    return home, ladder
 
 
 def test_the_ladder_ends_with_the_tables(place):
@@ -74,7 +71,7 @@ def test_stage_2_knows_where_its_heatmaps_come_from(place):
     assert about["recipe"]["method"] == "gradcam++"
     assert about["recipe"]["compose"] == "average"
     assert about["recipe"]["peak"] > 0
-    assert about["stage1"]["sha256"] == yolo.sha256(train / "faces-parts" / "best.pt")
+    assert about["stage1"]["sha256"] == runs.sha256(train / "faces-parts" / "best.pt")
     assert about["stage1"]["imgsz"] == 96
 
 

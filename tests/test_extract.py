@@ -44,9 +44,9 @@ def save_weights(path, names=PARTS, channels=3):
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def place(module_home):
     """A home with weights and a dataset of parts: wide and high pictures, several splits."""
-    home = tmp_path_factory.mktemp("home")
+    home = module_home
     folder = home / "source"
     folder.mkdir()
     for number in range(20):
@@ -57,8 +57,6 @@ def place(tmp_path_factory):
     images.write(folder / "nobody.jpg", np.zeros((50, 60, 3), np.uint8))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # small nets; and sums are the same in every process
-    patch = pytest.MonkeyPatch()
-    patch.setenv("UNCOVER_HOME", str(home))
     common = {"occlude": "none,hard", "crowd": 0.0, "workers": 1, "split": "6:2:2"}
     Prepare((f"ibug={folder}",), "parts", turn=90, turn_evaluation=True, **common).run()
     Prepare((f"ibug={folder}",), "faces", classes="face", **common).run()
@@ -69,7 +67,6 @@ def place(tmp_path_factory):
     Prepare((f"ibug={few}",), "few", classes="face", split="1:0:0").run()
     save_weights(home / "stage1.pt")
     yield home
-    patch.undo()
     torch.set_num_threads(threads)
 
 
@@ -119,7 +116,7 @@ def test_the_layout_is_ultralytics_and_nothing_is_lost(place, extract):
         stack, facts = heatmaps.read(made.picture(line))
         assert stack.shape == (10, GRID, GRID)
         assert facts["picture"] == f"{row['split']}/{row['name']}"
-        assert facts["weights"]["sha256"] == yolo.sha256(place / "stage1.pt")
+        assert facts["weights"]["sha256"] == runs.sha256(place / "stage1.pt")
         assert facts["recipe"] == made.manifest()["recipe"]
         assert line["original"] == {"name": row["name"], "size": row["size"]}
         assert line["faces"] == row["faces"]

@@ -86,11 +86,11 @@ def test_padding_is_zero(size):
 def test_the_peak_is_one_that_99_of_100_maps_stay_under():
     """Outliers do not set the scale; blank maps have none."""
     peaks = torch.arange(1.0, 1001.0)
-    recipe = heatmaps.measured(Recipe(), peaks)
+    peak = heatmaps.peak_of(peaks)
 
-    assert (peaks <= recipe.peak).float().mean() == pytest.approx(0.99, abs=0.002)
+    assert (peaks <= peak).float().mean() == pytest.approx(0.99, abs=0.002)
     with pytest.raises(UserError, match="blank"):
-        heatmaps.measured(Recipe(), torch.zeros(9))
+        heatmaps.peak_of(torch.zeros(9))
 
 
 def test_peaks_leave_the_padding_out():

@@ -23,18 +23,15 @@ FEW = {"epochs": 2, "imgsz": 64, "batch": 8}
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def place(module_home):
     """A home with a small dataset of parts and a trained stage 1."""
-    home = tmp_path_factory.mktemp("home")
-    patch = pytest.MonkeyPatch()
-    patch.setenv("UNCOVER_HOME", str(home))
+    home = module_home
     threads = torch.get_num_threads()
     ibug_folder(home / "source" / "helen_train", count=24)
     ibug_folder(home / "source" / "helen_test", count=4, start=100)
     Prepare((f"ibug={home / 'source'}",), "faces", workers=1).run()
     TrainParts("faces", "parts", schedule=Schedule(**FEW), device="cpu").run()
     yield home
-    patch.undo()
     torch.set_num_threads(threads)
 
 
@@ -67,7 +64,7 @@ def test_the_weights_are_a_stage_1_and_say_nothing_of_this_machine(place):
     data = path.read_bytes()
     assert str(place).encode() not in data
     assert str(runs.home()).encode() not in data
-    assert yolo.sha256(path) == manifest(path.parent)["weights"]["sha256"]
+    assert runs.sha256(path) == manifest(path.parent)["weights"]["sha256"]
 
 
 def test_the_same_command_again_does_nothing(place, capsys):
@@ -148,7 +145,7 @@ def test_training_may_begin_with_a_checkpoint(place):
     settings = {"schedule": Schedule(**FEW), "device": "cpu"}
     folder = TrainParts("faces", "tuned", weights=str(weights), **settings).run()
 
-    assert manifest(folder)["sources"]["weights"] == yolo.sha256(weights)
+    assert manifest(folder)["sources"]["weights"] == runs.sha256(weights)
     assert str(place).encode() not in (folder / "best.pt").read_bytes()
     with pytest.raises(UserError, match="weights"):
         TrainParts("faces", "tuned", **settings).run()

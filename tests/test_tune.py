@@ -25,14 +25,11 @@ SPACE = {"lr0": (1e-5, 1e-2), "hsv_s": (0.0, 0.9), "translate": (0.0, 0.9), "sca
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    home = tmp_path_factory.mktemp("home")
-    patch = pytest.MonkeyPatch()
-    patch.setenv("UNCOVER_HOME", str(home))
+def place(module_home):
+    home = module_home
     ibug_folder(home / "source" / "helen_train", count=8)
     Prepare((f"ibug={home / 'source'}",), "faces", val_share=0.25, workers=1).run()
-    yield home
-    patch.undo()
+    return home
 
 
 def evolution(folder, **mutation):

@@ -4,7 +4,6 @@ Importing it silences Ultralytics: no telemetry, no integrations that call home.
 settings file in the user's home is not touched; only this process is.
 """
 
-import hashlib
 import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -176,12 +175,6 @@ def load(path: Path, device: str | torch.device = "cpu") -> Network:
         what = "an end-to-end head" if type(head) is Detect else f"a {type(head).__name__} head"
         raise UserError(f"{path}: weights of a {type(model).__name__} with {what}; expected Detect")
     return Network(model.float(), device)
-
-
-def sha256(path: Path) -> str:
-    """The fingerprint of a file of weights."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sample_photographs() -> list[Path]:

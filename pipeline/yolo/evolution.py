@@ -8,7 +8,7 @@ plots and the file of the best settings are its own.
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,7 @@ class Detector(YOLO):  # type: ignore[misc]
 
 
 def evolve(
-    folder: Path, args: Json, space: list[str], mutation: Mutation, generations: int
+    folder: Path, args: Json, space: Sequence[str], mutation: Mutation, generations: int
 ) -> Json:
     """Evolve in ``folder``, going on where a killed run was; the best generation's record."""
     place = {"project": str(folder.parent), "name": folder.name, "resume": True}
@@ -121,7 +121,7 @@ def _around(bounds: tuple[float, ...], start: float | None) -> tuple[float, ...]
     return (low, high, *gain) if start is None else (min(low, start), max(high, 2 * start), *gain)
 
 
-def search(args: Json, space: list[str], generations: int) -> Json:
+def search(args: Json, space: Sequence[str], generations: int) -> Json:
     """The same search by Ray Tune, where that is installed; the best trial's settings.
 
     Never run by its authors: Ray was not at hand. It goes by mAP50-95.

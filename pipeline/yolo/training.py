@@ -130,14 +130,14 @@ class _FullPrecision:
             return self.loss(exact, batch)
 
 
-def train(folder: Path, data: Path, model: str, settings: Json) -> bool:
-    """Train in ``folder``, or go on where a killed run was; whether it went on.
+def train(folder: Path, data: Path, model: str, settings: Json) -> None:
+    """Train in ``folder``, or go on where a killed run was.
 
     ``model`` is the yaml of an architecture, ``settings`` are Ultralytics' own. The folder
     then holds ``weights/best.pt`` and ``last.pt`` as training leaves them, and results.csv.
     """
     if (folder / _ENDED).is_file():
-        return True
+        return
     overrides = settings | {
         "model": model,
         "data": str(data),
@@ -162,7 +162,6 @@ def train(folder: Path, data: Path, model: str, settings: Json) -> bool:
         assert _epochs_done(last) > before
     plot_results(file=folder / "results.csv")
     runs.write_json(folder / _ENDED, {"epochs": _epochs_done(last)})
-    return before > 0
 
 
 def _run(overrides: Json, batch: int) -> None:
