@@ -80,7 +80,8 @@ class Extract:
 
         weights = shipped.find(self.weights)
         sha256 = runs.sha256(weights)
-        recipes, imgsz = self._recipes(sha256, yolo.about(weights).get("imgsz", 640))
+        about = yolo.about(weights)
+        recipes, imgsz = self._recipes(sha256, about.get("imgsz", 640))
         data = dataset.open_dataset(self.data) if self.data else None
         sources: Json = {"weights": sha256}
         if data is not None:
@@ -100,7 +101,8 @@ class Extract:
             else:
                 orders.append(order)
         if orders:
-            self._write(data, orders, weights, imgsz, sha256)
+            known = {"sha256": sha256, "threshold": about.get("threshold")}
+            self._write(data, orders, weights, imgsz, known)
         return self._target(recipes[0], len(recipes))
 
     def _write(
@@ -109,7 +111,7 @@ class Extract:
         orders: Sequence[Order],
         weights: Path,
         imgsz: int,
-        sha256: str,
+        known: Json,
     ) -> None:
         """Everything that is not there yet."""
         import torch
@@ -119,7 +121,7 @@ class Extract:
         from pipeline.stage1 import open_stage1, repeatable
 
         stage = open_stage1(weights, self.device, imgsz, self.half, self.engine)
-        facts: Json = {"weights": {"sha256": sha256}, "engine": self.engine, "half": self.half}
+        facts: Json = {"weights": known, "engine": self.engine, "half": self.half}
         start = time.monotonic()
         try:
             with repeatable(stage.network.device):

@@ -136,15 +136,22 @@ class _Training:
                 runs.write_text(described, self.described(data, split))
                 scores[split] = judging.judge(judged, described, how, folder / split)
         about["threshold"] = scores["val"]["classes"][data.names[data.face]]["threshold"]
-        training.publish(trained, folder / "best.pt", about)
+        best = folder / "best.pt"
+        training.publish(trained, best, about)
+        about |= self._believed(best, data)
+        training.publish(trained, best, about)
         return {
-            "weights": {"sha256": runs.sha256(folder / "best.pt")},
+            "weights": {"sha256": runs.sha256(best)},
             "about": about,
             "scores": scores,
         }
 
     def _about(self, data: "Dataset") -> Json:  # noqa: ARG002 - of heatmaps there is more to say
         """What else detection must know of the weights."""
+        return {}
+
+    def _believed(self, weights: Path, data: "Dataset") -> Json:  # noqa: ARG002 - as above
+        """Another threshold than the one of F1, where there is reason for one."""
         return {}
 
     def _devices(self) -> "list[torch.device]":
@@ -247,6 +254,15 @@ class TrainHeatmap(_Training):
         manifest = data.manifest()
         first = {"sha256": manifest["weights"]["sha256"], "imgsz": manifest["settings"]["imgsz"]}
         return {"recipe": manifest["recipe"], "stage1": first}
+
+    def _believed(self, weights: Path, data: "Dataset") -> Json:
+        from pipeline import fallback, stage2
+
+        conf = data.manifest()["weights"].get("threshold")
+        if conf is None:
+            return {}
+        second = stage2.open_stage2(weights, self._devices()[0])
+        return fallback.chosen(second, data, conf) or {}
 
 
 def _check_start(path: Path, data: "Dataset", size: Size) -> None:

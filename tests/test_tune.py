@@ -110,11 +110,11 @@ def test_an_evolution_killed_and_gone_on_with(place):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"settings": "lr0,colour"}, "--settings colour: known here are"),
+        ({"settings": "lr0,colour"}, "--settings colour: known are"),
         ({"probability": 0.0}, "--probability"),
         ({"variance": -1.0}, "--variance"),
         ({"generations": 0}, "--generations"),
-        ({"settings": "epochs"}, "--settings epochs: known here are"),
+        ({"settings": "epochs"}, "--settings epochs: known are"),
         ({"ray": True}, "Ray Tune is not installed"),
     ],
 )

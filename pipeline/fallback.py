@@ -1,0 +1,47 @@
+"""From which score on a second stage is believed: chosen where its first stage is silent.
+
+Over all pictures a second stage looks surer than it is where it is needed, because there it
+sees little. So its threshold is the lowest that keeps a precision on those heatmaps of
+validation whose pictures its first stage leaves without a face.
+"""
+
+import math
+
+import numpy as np
+
+from pipeline import boxes as box
+from pipeline import heatmaps
+from pipeline.dataset import Dataset
+from pipeline.images import Letterbox
+from pipeline.missed import ENOUGH, lowest
+from pipeline.parts import PARTS, WHOLE_FACE
+from pipeline.predictions import LEAST
+from pipeline.runs import Json
+from pipeline.stage2 import Stage2
+
+PRECISION = 0.9
+FEWEST = 20  # silent pictures; on fewer a share says nothing
+
+
+def chosen(second: Stage2, data: Dataset, conf: float) -> Json | None:
+    """The threshold and what it was chosen on; none if there is too little to choose on.
+
+    ``conf`` is the threshold of the first stage, ``data`` holds its heatmaps.
+    """
+    silent = [row for row in data.rows("val") if row["best"][PARTS[WHOLE_FACE]] < conf]
+    if len(silent) < FEWEST:
+        return None
+    scores, right = np.zeros(len(silent)), np.zeros(len(silent), bool)
+    for number, row in enumerate(silent):
+        stack, _ = heatmaps.read(data.picture(row))
+        whole = Letterbox(*row["size"], *row["size"])  # labels lie on the square, too
+        found = second.boxes([stack], [whole], LEAST)[0]
+        if len(found.scores):
+            truth, _ = data.labels(row)
+            overlaps = box.iou(found.boxes[:1], truth)
+            scores[number], right[number] = found.scores[0], (overlaps >= ENOUGH).any()
+    threshold = lowest(scores, right, PRECISION)
+    if math.isinf(threshold):
+        return None
+    how = {"precision": PRECISION, "silent pictures": len(silent), "first stage's": conf}
+    return {"threshold": threshold, "chosen": how}
