@@ -125,7 +125,7 @@ def _hyper(path: str, kind: Kind) -> Json:
     known = [*_FIXED, *evolvable(kind)]
     for name, value in content.items():
         if name not in known:
-            raise UserError(f"--hyper {path}: {name}: known here are {', '.join(known)}")
+            raise UserError(f"--hyper {path}: {name}: known are {', '.join(known)}")
         wanted = _WORDS.get(name, (int, float))
         if not isinstance(value, wanted) or (name not in _WORDS and isinstance(value, bool)):
             raise UserError(f"--hyper {path}: {name}: {value!r} is not what belongs there")
