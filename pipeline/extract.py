@@ -1,6 +1,5 @@
 """``uncover extract``: pictures through stage 1 -> heatmaps, to train stage 2 on or to look at."""
 
-import hashlib
 import sys
 import time
 from collections.abc import Sequence
@@ -45,7 +44,7 @@ class Extract:
     """A prepared dataset, by its name in datasets/ or by its folder."""
 
     source: str = ""
-    """A picture, a video, or a folder of them."""
+    """A picture, a video, a folder of them, or a pattern."""
 
     recipe: Annotated[Recipe, tyro.conf.OmitArgPrefixes] = field(default_factory=Recipe)
     """How the heatmaps are made."""
@@ -76,7 +75,7 @@ class Extract:
     def run(self) -> Path:
         """Write the heatmaps, or find that they are there already; the (first) folder."""
         self._check()
-        from pipeline import dataset, video, yolo
+        from pipeline import dataset, media, yolo
 
         weights = shipped.find(self.weights)
         sha256 = runs.sha256(weights)
@@ -88,8 +87,7 @@ class Extract:
             _check_data(data)
             sources["dataset"] = data.fingerprint()
         else:
-            source = Path(self.source)
-            sources["files"] = _files(source, list(video.listing(source).values()))
+            sources["files"] = media.fingerprint(media.inputs([self.source]))
         orders = []
         for recipe in recipes:
             record = {"settings": self._settings(recipe, imgsz), "sources": sources}
@@ -116,7 +114,7 @@ class Extract:
         """Everything that is not there yet."""
         import torch
 
-        from pipeline import heatmap_set, heatmap_sheets
+        from pipeline import heatmap_set, heatmap_sheets, media
         from pipeline.annotations import Report
         from pipeline.stage1 import open_stage1, repeatable
 
@@ -128,8 +126,8 @@ class Extract:
                 if data is not None:
                     drawn = heatmap_set.Pass(data, stage, facts, self.batch).write(orders)
                 else:
-                    source, report = Path(self.source), Report()
-                    drawn = heatmap_sheets.write(source, orders, stage, facts, self.batch, report)
+                    given, report = media.inputs([self.source]), Report()
+                    drawn = heatmap_sheets.write(given, orders, stage, facts, self.batch, report)
                     for skip in report.skips:
                         print(f"  left out: {skip}", file=sys.stderr)
         except torch.OutOfMemoryError as error:
@@ -194,18 +192,6 @@ def _check_data(data: "Dataset") -> None:
         raise UserError(f"{data.root}: a dataset of heatmaps; stage 1 looks at pictures")
     if data.names not in (list(PARTS), ["face"]):
         raise UserError(f"{data.root}: classes {', '.join(data.names)}; expected the parts or face")
-
-
-def _files(source: Path, paths: Sequence[Path]) -> Json:
-    """What tells, without opening a file, that pictures have changed since."""
-    lines, size = [], 0
-    for path in paths:
-        status = path.stat()
-        size += status.st_size
-        name = path.name if path == source else path.relative_to(source).as_posix()
-        lines.append(f"{name!r} {status.st_size} {status.st_mtime_ns}\n")
-    digest = hashlib.sha256("".join(sorted(lines)).encode())
-    return {"count": len(lines), "bytes": size, "sha256": digest.hexdigest()}
 
 
 def _tell(orders: Sequence[Order], drawn: int, seconds: float) -> None:

@@ -30,12 +30,12 @@ from pipeline.boxes import Boxes
 from pipeline.dataset import Dataset, label_path, write_labels
 from pipeline.errors import UserError
 from pipeline.images import Letterbox, Unreadable
+from pipeline.media import evenly
 from pipeline.overlap import THREADS, Behind, ahead
 from pipeline.parts import PARTS, WHOLE_FACE
 from pipeline.recipe import Order, Recipe
 from pipeline.runs import Json
 from pipeline.stage1 import Loaded, Stage1
-from pipeline.video import evenly
 
 SAMPLE = 256  # pictures whose maps tell the peak
 SHEET_TILES = 28

@@ -1,7 +1,7 @@
 """Arbitrary pictures through stage 1: heatmaps to work with, and sheets to look at."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
-from pipeline import draw, heatmaps, images, runs, video
+from pipeline import draw, heatmaps, images, media, runs
 from pipeline.annotations import Report
 from pipeline.errors import UserError
 from pipeline.images import Letterbox, Picture
+from pipeline.media import Input
 from pipeline.overlap import THREADS, Behind, read_ahead
 from pipeline.recipe import Order, Recipe
 from pipeline.runs import Json
@@ -31,6 +32,7 @@ class View:
     """One picture and all its maps under one scale."""
 
     frame: Frame
+    picture: Picture
     letterbox: Letterbox
     stack: NDArray[np.uint8]  # (K, H, W)
     average: NDArray[np.uint8]  # (1, H, W)
@@ -40,19 +42,20 @@ class View:
 
 
 def write(
-    source: Path, orders: Sequence[Order], stage: Stage1, facts: Json, batch: int, report: Report
+    given: Sequence[Input],
+    orders: Sequence[Order],
+    stage: Stage1,
+    facts: Json,
+    batch: int,
+    report: Report,
 ) -> int:
     """Heatmap and sheet of every picture or frame; how many. The report: what cannot be read.
 
     While a batch is in the network the next is read and the one before is written, so that
     no more than about four batches of whole frames are in memory, however long the video.
     """
-
-    def leave_out(path: Path, reason: str) -> None:
-        report.skip(path, None, reason)
-
     with ExitStack() as stack:
-        recipes = _measured(source, orders, stage, batch)
+        recipes = _measured(given, orders, stage, batch)
         folders = [stack.enter_context(runs.whole_folder(order.target)) for order in orders]
         files = [
             stack.enter_context((folder / "frames.jsonl").open("w", encoding="utf-8"))
@@ -61,7 +64,8 @@ def write(
         count = 0
         bar = stack.enter_context(tqdm(unit=" pictures", disable=None, leave=False))
         writers = stack.enter_context(Behind(THREADS, batch))
-        frames = read_ahead(video.frames(source, leave_out), batch)
+        everything = (frame for one in given for frame in media.frames(one))
+        frames = read_ahead(_readable(everything, report), batch)
         for part in _batched(frames, batch):
             for number, view in _views(part, stage, recipes, facts):
                 writers.do(partial(_write, view, folders[number]))
@@ -69,7 +73,7 @@ def write(
             count += len(part)
             bar.update(len(part))
         if not count:
-            raise UserError(f"{source}: no picture in it can be read{_reasons(report)}")
+            raise UserError(f"--source: no picture in it can be read{_reasons(report)}")
         for order, folder, recipe in zip(orders, folders, recipes, strict=True):
             manifest = {
                 "recipe": runs.settings_of(recipe),
@@ -85,7 +89,7 @@ def write(
 
 def sheet(view: View, names: Sequence[str], side: int = 250) -> Picture:
     """The picture with stage 1's boxes, the average, and the map of every part, one scale."""
-    picture, best, weak = view.frame.picture, view.facts["best"], view.facts["weak"]
+    picture, best, weak = view.picture, view.facts["best"], view.facts["weak"]
     nothing, none = view.found.boxes[:0], view.found.classes[:0]
     boxes, classes = view.found.boxes, view.found.classes
     average = heatmaps.overlay(picture, view.average[0], view.letterbox)
@@ -126,21 +130,19 @@ def _score_words(found: Found, names: Sequence[str]) -> str:
     return ", ".join(words)
 
 
-def _measured(source: Path, orders: Sequence[Order], stage: Stage1, batch: int) -> list[Recipe]:
+def _measured(
+    given: Sequence[Input], orders: Sequence[Order], stage: Stage1, batch: int
+) -> list[Recipe]:
     """The recipes with their peaks, measured on a sample where they are not given."""
     missing = list(dict.fromkeys(o.recipe.drawing for o in orders if o.recipe.measures))
     if not missing:
         return [order.recipe for order in orders]
     report = Report()
-
-    def leave_out(path: Path, reason: str) -> None:
-        report.skip(path, None, reason)
-
-    sample = _batched(video.sample(source, SAMPLE, leave_out), batch)
+    sample = _batched(_readable(media.sample(given, SAMPLE), report), batch)
     peaks = stage.measure(missing, (_loaded(part, stage) for part in sample))
     if not peaks:
         raise UserError(
-            f"{source}: no picture in it can be read of those ({sum(report.counts.values())}) that "
+            f"--source: no picture in it can be read of those ({sum(report.counts.values())}) that "
             f"tell the peak; --peak gives one{_reasons(report)}"
         )
     return [
@@ -149,17 +151,28 @@ def _measured(source: Path, orders: Sequence[Order], stage: Stage1, batch: int) 
     ]
 
 
+def _readable(frames: Iterable[Frame], report: Report) -> Iterator[tuple[Frame, Picture]]:
+    """Frames with their pictures; the report: the others."""
+    for frame in frames:
+        if frame.picture is None:
+            report.skip(Path(frame.source), None, frame.reason)
+        else:
+            yield frame, frame.picture
+
+
 def _reasons(report: Report) -> str:
     """What could not be read, a line each; the first of many."""
     return "".join(f"\n  {skip}" for skip in report.skips[:3])
 
 
-def _loaded(part: Sequence[Frame], stage: Stage1) -> Loaded:
-    return [stage.load(frame.picture) for frame in part]
+def _loaded(part: Sequence[tuple[Frame, Picture]], stage: Stage1) -> Loaded:
+    return [stage.load(picture) for _, picture in part]
 
 
-def _batched(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
-    part: list[Frame] = []
+def _batched(
+    frames: Iterator[tuple[Frame, Picture]], size: int
+) -> Iterator[list[tuple[Frame, Picture]]]:
+    part: list[tuple[Frame, Picture]] = []
     for frame in frames:
         part.append(frame)
         if len(part) == size:
@@ -170,7 +183,7 @@ def _batched(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
 
 
 def _views(
-    part: Sequence[Frame], stage: Stage1, recipes: Sequence[Recipe], facts: Json
+    part: Sequence[tuple[Frame, Picture]], stage: Stage1, recipes: Sequence[Recipe], facts: Json
 ) -> Iterator[tuple[int, View]]:
     """A batch through the network: the number of the recipe, and each picture under it."""
     looked: Looked = stage.look(_loaded(part, stage))
@@ -180,12 +193,12 @@ def _views(
     for number, recipe in enumerate(recipes):
         (maps, stacks), (_, averages) = made[2 * number], made[2 * number + 1]
         scores = heatmaps.score_facts(maps, stage.names)
-        for place, frame in enumerate(part):
+        for place, (frame, picture) in enumerate(part):
             more = facts | scores[place] | {"picture": frame.name, "seconds": frame.seconds}
             box = looked.letterboxes[place]
             about = heatmaps.facts_of(recipe, stage.names, box, **more)
             stack, average = stacks[place], averages[place]
-            yield number, View(frame, box, stack, average, found[place], about, recipe)
+            yield number, View(frame, picture, box, stack, average, found[place], about, recipe)
 
 
 def _write(view: View, folder: Path) -> None:
@@ -199,7 +212,7 @@ def _line(view: View) -> Json:
     frame, found = view.frame, view.found
     return {
         "name": frame.name,
-        "file": str(frame.path),
+        "file": frame.source,
         "number": frame.number,
         "seconds": frame.seconds,
         "size": [view.letterbox.width, view.letterbox.height],

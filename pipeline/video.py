@@ -1,106 +1,169 @@
-"""Frames from pictures, folders of them, and video files; one at a time, RGB."""
+"""Frames of one video or stream, as FFmpeg decodes them: upright RGB, with their times.
+
+A frame that cannot be decoded is a frame without a picture, with the reason: nothing
+disappears between the first frame and the last.
+"""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
+from typing import IO
 
-import cv2
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
 
-from pipeline import images
 from pipeline.errors import UserError
-from pipeline.images import Picture, Unreadable
+from pipeline.images import MAX_PIXELS, Picture
 
-SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
+SUFFIXES = frozenset(
+    {".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
+    | {".mxf", ".ogv", ".ts", ".webm", ".wmv", ".y4m"}
+)
 
-LeaveOut = Callable[[Path, str], None]  # told of what could not be read, and why
+_BREAKS_OFF = 0.5  # seconds that may be missing at the end before it is said
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A picture and where it comes from."""
+    """One picture on its way in, or the place where one should be."""
 
-    picture: Picture
-    name: str  # unique in its source, fit for a file name
-    path: Path
-    number: int = 0  # in its file, from 0
+    picture: Picture | None  # None: it cannot be read
+    name: str  # unique in its run, fit for a file name
+    source: str  # what people know it by: a file, an address without its password
+    number: int = 0  # in its source, from 0
     seconds: float | None = None  # from the beginning of a video
+    reason: str = ""  # why there is no picture
 
 
-def listing(source: Path) -> dict[str, Path]:
-    """The pictures and videos in a folder and below it, or the one file, by unique names.
-
-    There is no @ in them: it divides a video's name from its frame's number.
-    """
-    if source.is_file():
-        return {source.stem.replace("@", "_"): source}
-    if not source.is_dir():
-        raise UserError(f"{source}: there is no such picture, video or folder")
-    known = images.SUFFIXES | SUFFIXES
-    found: dict[str, Path] = {}
-    taken: set[str] = set()
-    for path in sorted(source.rglob("*")):
-        if path.suffix.lower() in known and path.is_file():
-            parts = path.relative_to(source).with_suffix("").parts
-            name = "__".join(parts).replace("@", "_")
-            while name.lower() in taken:  # a.jpg and a.png, a/b.jpg and a__b.jpg
-                name += "_" + path.suffix[1:].lower()
-            taken.add(name.lower())
-            found[name] = path
-    if not found:
-        raise UserError(f"{source}: no pictures or videos in this folder")
-    return found
+# Whether the frame of a number, shown at a second, is wanted; others are decoded and passed.
+Wanted = Callable[[int, float | None], bool]
 
 
-def frames(source: Path, leave_out: LeaveOut) -> Iterator[Frame]:
-    """All frames of a picture, a video, or a folder; what cannot be read is told and passed."""
-    for name, path in listing(source).items():
-        yield from _frames(name, path, leave_out)
+def everything(number: int, seconds: float | None) -> bool:  # noqa: ARG001 - a Wanted
+    """Every frame is wanted."""
+    return True
 
 
-def sample(source: Path, count: int, leave_out: LeaveOut) -> Iterator[Frame]:
-    """Some frames: evenly spaced files of a folder, or the beginning of a video."""
-    files = list(listing(source).items())
-    each = count if len(files) == 1 else 1
-    for number in evenly(len(files), count):
-        yield from islice(_frames(*files[number], leave_out), each)
+class Unopened(UserError):
+    """A video or stream that cannot be opened; the text says why."""
 
 
-def evenly(count: int, wanted: int) -> list[int]:
-    """At most ``wanted`` of the numbers below ``count``, evenly spaced."""
-    wanted = min(count, wanted)
-    return [(2 * number + 1) * count // (2 * wanted) for number in range(wanted)]
-
-
-def _frames(name: str, path: Path, leave_out: LeaveOut) -> Iterator[Frame]:
-    if path.suffix.lower() in SUFFIXES:
-        yield from _video(name, path, leave_out)
-        return
+@contextmanager
+def opened(
+    source: str | IO[bytes], options: dict[str, str] | None = None, patience: float | None = None
+) -> Iterator[InputContainer]:
+    """A file, an address, or bytes that come in, opened; ``patience``: seconds of silence."""
     try:
-        picture = images.read(path)
-    except Unreadable as error:
-        leave_out(path, str(error))
-    else:
-        yield Frame(picture, name, path)
-
-
-def _video(name: str, path: Path, leave_out: LeaveOut) -> Iterator[Frame]:
-    """The frames of a video file as far as they go."""
-    film = cv2.VideoCapture(str(path))
+        container = av.open(source, "r", options=options or {}, timeout=patience)
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise Unopened(f"not a video that can be decoded ({_words(error)})") from error
     try:
-        count, number = int(film.get(cv2.CAP_PROP_FRAME_COUNT)), 0
-        rate = film.get(cv2.CAP_PROP_FPS)
-        while film.isOpened():
-            done, picture = film.read()
-            if not done:
-                break
-            seconds = round(number / rate, 3) if rate > 0 else None
-            rgb = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-            yield Frame(rgb, f"{name}@{number:06d}", path, number, seconds)  # type: ignore[arg-type]
-            number += 1
+        if not container.streams.video:
+            raise Unopened("there is no video in it")
+        yield container
     finally:
-        film.release()
-    if number == 0:
-        leave_out(path, "not a video that can be decoded")
-    elif number < count - 1:  # containers count one too many now and then
-        leave_out(path, f"the video breaks off after {number} of {count} frames")
+        container.close()
+
+
+def length(container: InputContainer) -> int:
+    """About how many frames there are; 0 if nobody knows."""
+    stream = container.streams.video[0]
+    if stream.frames:
+        return int(stream.frames)
+    seconds, rate = _duration(container), stream.average_rate
+    return round(seconds * rate) if seconds and rate else 0
+
+
+def frames(
+    container: InputContainer,
+    name: str,
+    source: str,
+    wanted: Wanted = everything,
+    first: int = 0,
+) -> Iterator[Frame]:
+    """The frames of an open container, numbered from ``first``; those wanted alone are made RGB."""
+    stream = container.streams.video[0]
+    stream.thread_type = "AUTO"
+    number, begin, last = first, None, 0.0
+
+    def without(reason: str) -> Frame:
+        return Frame(None, f"{name}@{number:06d}", source, number, None, reason)
+
+    for decoded in _decoded(container):
+        if isinstance(decoded, str):
+            yield without(decoded)
+            number += 1
+            continue
+        time = decoded.time
+        if time is not None:
+            begin = time if begin is None else begin
+            last = time - begin
+        seconds = None if time is None else round(last, 4)
+        if wanted(number, seconds):
+            if decoded.is_corrupt:
+                yield without("the frame is damaged")
+            elif decoded.width * decoded.height > MAX_PIXELS:
+                yield without(f"{decoded.width}x{decoded.height} pixels, more than is allowed")
+            else:
+                named = f"{name}@{number:06d}"
+                yield Frame(_upright(decoded), named, source, number, seconds)
+        number += 1
+    if number == first:
+        yield without("there is no frame in it")
+    elif _ends_early(container, number - first, last):
+        yield without(f"the video breaks off after {number - first} frames, {last:.1f} s")
+
+
+def _decoded(container: InputContainer) -> Iterator[VideoFrame | str]:
+    """Decoded frames, and words where something could not be decoded."""
+    packets = container.demux(container.streams.video[0])
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            yield f"the video cannot be read further ({_words(error)})"
+            return
+        try:
+            for decoded in packet.decode():
+                assert isinstance(decoded, VideoFrame)
+                yield decoded
+        except av.error.EOFError:
+            return
+        except (av.error.FFmpegError, ValueError, MemoryError) as error:
+            yield f"the frame cannot be decoded ({_words(error)})"
+
+
+def _upright(decoded: VideoFrame) -> Picture:
+    """A decoded frame as RGB, turned as its note says."""
+    picture = np.asarray(decoded.to_ndarray(format="rgb24"), np.uint8)
+    turns = round(decoded.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
+
+
+def _duration(container: InputContainer) -> float | None:
+    stream = container.streams.video[0]
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return None if container.duration is None else container.duration / av.time_base
+
+
+def _ends_early(container: InputContainer, count: int, last: float) -> bool:
+    """Whether a video has less in it than it says."""
+    stream, duration = container.streams.video[0], _duration(container)
+    if not duration or not stream.average_rate:
+        return False
+    # Some containers count the ticks of their clock for frames.
+    interval = max(1 / float(stream.average_rate), last / max(1, count - 1))
+    missing = duration - last - interval
+    if stream.frames:  # containers count one too many now and then
+        return count < stream.frames - 1 and missing > 1.5 * interval
+    return missing > _BREAKS_OFF + interval
+
+
+def _words(error: BaseException) -> str:
+    """What FFmpeg says, without the name of the file."""
+    return str(getattr(error, "strerror", None) or error).split(":")[0].strip() or "no reason given"

@@ -20,7 +20,7 @@ import torch
 import yaml
 from synthetic import face_picture, ibug_points, write_pts
 
-from pipeline import dataset, heatmap_sheets, heatmaps, images, runs, video, yolo
+from pipeline import dataset, heatmap_sheets, heatmaps, images, media, runs, video, yolo
 from pipeline.boxes import from_cxcywh_share
 from pipeline.errors import UserError
 from pipeline.extract import Extract
@@ -441,7 +441,7 @@ def test_few_frames_are_in_flight(place, extract, tmp_path, monkeypatch):
 
     def frames(*_):
         for number in range(40):
-            frame = video.Frame(np.zeros((40, 60, 3), np.uint8), f"v@{number:06d}", tmp_path)
+            frame = video.Frame(np.zeros((40, 60, 3), np.uint8), f"v@{number:06d}", "v")
             alive.add(frame)
             most.append(len(alive))
             yield frame
@@ -449,9 +449,9 @@ def test_few_frames_are_in_flight(place, extract, tmp_path, monkeypatch):
     def slowly(view, folder):
         time.sleep(0.05)
 
-    monkeypatch.setattr(video, "frames", frames)
+    monkeypatch.setattr(media, "frames", frames)
     monkeypatch.setattr(heatmap_sheets, "_write", slowly)
-    extract(source=str(tmp_path), batch=4).run()
+    extract(source=str(tmp_path), batch=4, recipe=Recipe(peak=1e-8)).run()
 
     assert len(most) == 40
     assert max(most) <= 4 * 4 + 4

@@ -1,0 +1,137 @@
+"""Streams that come, stall, break and come back, from a real FFmpeg over the loopback."""
+
+import http.server
+import socket
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+
+import imageio_ffmpeg
+import pytest
+from films import film
+
+from pipeline import live, media
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def camera(path, port, *options):
+    """FFmpeg that plays a film in its own time, over and over, to whoever connects first."""
+    words = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-re", "-stream_loop", "-1"]
+    words += ["-i", str(path), "-c", "copy", *options, "-f", "mpegts"]
+    process = subprocess.Popen([*words, f"tcp://127.0.0.1:{port}?listen=1"])
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def clip(tmp_path):
+    return film(tmp_path / "clip.ts", count=50, rate=25, codec="libx264", size=(64, 48))
+
+
+def until(frames, found, enough):
+    """Take frames until enough of them have come."""
+    for frame in frames:
+        found.append(frame)
+        if enough(found):
+            return
+    pytest.fail("the frames have ended")
+
+
+def test_a_camera_that_vanishes_and_comes_back(clip):
+    """A row says that it was gone; numbers and times go on; one that is late is waited for."""
+    port, before, between, after = free_port(), [], [], []
+    frames = media.frames(media.inputs([f"tcp://127.0.0.1:{port}"])[0], reconnect=30)
+    with camera(clip, port):
+        until(frames, before, lambda found: sum(each.picture is not None for each in found) == 10)
+    until(frames, between, lambda found: found[-1].picture is None)
+    with camera(clip, port):
+        until(frames, after, lambda found: sum(each.picture is not None for each in found) == 10)
+    frames.close()
+
+    assert "no signal" in between[-1].reason
+    found = before + between + after
+    assert [frame.number for frame in found] == list(range(len(found)))
+    seconds = [frame.seconds for frame in found if frame.seconds is not None]
+    assert seconds == sorted(seconds)
+
+
+def test_a_camera_that_stays_away_is_given_up(clip, monkeypatch):
+    """After the time that was allowed, with growing pauses, and not before."""
+    pauses = []
+    sleep = time.sleep
+    monkeypatch.setattr(live.time, "sleep", lambda each: pauses.append(each) or sleep(each))
+    given = media.inputs([f"tcp://127.0.0.1:{free_port()}"])[0]
+    begin = time.monotonic()
+    (found,) = media.frames(given, reconnect=2.2)
+
+    assert 2.2 <= time.monotonic() - begin < 8
+    assert found.picture is None
+    assert "no signal" in found.reason
+    assert pauses[:2] == [0.5, 1.0]
+
+
+def test_a_stream_that_stalls_is_gone(monkeypatch):
+    """Connected, silent: the wait has an end."""
+    monkeypatch.setattr(live, "SILENCE", 0.5)
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        given = media.inputs([f"tcp://127.0.0.1:{server.getsockname()[1]}"])[0]
+        begin = time.monotonic()
+        (found,) = media.frames(given)
+
+        assert time.monotonic() - begin < 10
+        assert "no signal" in found.reason
+
+
+@pytest.mark.parametrize(
+    "content", [b"garbage" * 9999, bytes(5000), b"HTTP/1.1 404 Not Found\r\n\r\n"]
+)
+def test_a_stream_of_garbage_is_a_frame_without_a_picture(content):
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+
+        def answer():
+            peer, _ = server.accept()
+            with peer:
+                peer.sendall(content)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        found = list(media.frames(media.inputs([f"tcp://127.0.0.1:{server.getsockname()[1]}"])[0]))
+        thread.join()
+
+    assert [frame.picture for frame in found] == [None]
+
+
+def test_a_film_behind_an_address_ends(tmp_path):
+    """It is no camera: nobody waits for it to come back."""
+    film(tmp_path / "a.mp4", count=12, codec="libx264")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *given):
+            super().__init__(*given, directory=str(tmp_path))
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        address = f"http://127.0.0.1:{server.server_port}/a.mp4"
+        found = list(media.frames(media.inputs([address])[0], reconnect=60))
+    finally:
+        server.shutdown()
+
+    assert [frame.picture is None for frame in found] == [False] * 12
