@@ -59,6 +59,13 @@ class Level:
     logits: Tensor  # (B, K, H, W)
     branch: Branch
 
+    def only(self, numbers: Sequence[int]) -> "Level":
+        """Some pictures of the batch."""
+        if len(numbers) == len(self.features):
+            return self
+        parts = (self.features[numbers], self.hidden[numbers], self.logits[numbers])
+        return Level(*parts, self.branch)
+
 
 @dataclass(frozen=True)
 class Targets:

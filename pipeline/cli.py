@@ -18,6 +18,7 @@ from pipeline.errors import UserError
 
 COMMANDS = {  # command -> where its settings are, what it does
     "demo": ("pipeline.demo:Demo", "see what Uncover does, with what is shipped"),
+    "detect": ("pipeline.detect:Detect", "faces in pictures, videos and streams"),
     "prepare": ("pipeline.prepare:Prepare", "public annotation formats -> a dataset to train on"),
     "bench": ("pipeline.bench:Bench", "measure heatmaps against pytorch-grad-cam, side by side"),
     "train parts": ("pipeline.train:TrainParts", "stage 1: ten facial parts, on pictures"),
@@ -44,7 +45,10 @@ which the command is called, or in $UNCOVER_HOME. --debug shows the traceback of
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line; the exit code: 0 done, 2 an error of the user's, 130 interrupted."""
+    """Run a command line; the exit code.
+
+    0: done; 2: an error of the user's; 3: done but for what could not be read; 130: interrupted.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
@@ -80,8 +84,10 @@ def _run(arguments: list[str]) -> int:
         return 0
     command, rest = _command(arguments)
     module, _, name = COMMANDS[command][0].partition(":")
-    _settings(getattr(importlib.import_module(module), name), command, rest).run()
-    return 0
+    settings = _settings(getattr(importlib.import_module(module), name), command, rest)
+    result = settings.run()
+    # Of some commands the result may be whole and yet not all that was asked for.
+    return int(settings.exit_code(result)) if hasattr(settings, "exit_code") else 0
 
 
 def _command(arguments: list[str]) -> tuple[str, list[str]]:

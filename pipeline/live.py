@@ -11,7 +11,7 @@ from pipeline import video
 from pipeline.video import Frame, Unopened, Wanted
 
 SILENCE = 10.0  # seconds without a byte after which a stream has stalled
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between two attempts to reconnect
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # seconds between two attempts to reconnect
 
 _TCP = {"rtsp_transport": "tcp"}  # lost packets would be lost faces
 

@@ -29,6 +29,7 @@ class Input:
     text: str  # what people know it by; of an address, without its password
     where: str
     kind: Kind
+    asked: str  # the word of the command line that it was behind
 
     @property
     def live(self) -> bool:
@@ -47,7 +48,7 @@ def inputs(sources: Sequence[str]) -> list[Input]:
             while unique.lower() in taken:
                 unique += "_"
             taken.add(unique.lower())
-            found.append(Input(unique, text, where, kind))
+            found.append(Input(unique, text, where, kind, source))
     return found
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pipeline.errors import UserError
 
@@ -73,11 +73,19 @@ def provenance() -> Json:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old one or the new one, never a half."""
+    with whole_file(path) as file:
+        file.write(text)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[str]]:
+    """A text file to fill, which appears when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         # A file name that is no UTF-8 becomes an escape, which in JSON is read back as it was.
-        partial.write_bytes(text.encode("utf-8", "backslashreplace"))
+        with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            yield file
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -98,7 +106,7 @@ def whole_folder(target: Path, *, replace: bool = True) -> Iterator[Path]:
     """
     target = target.resolve() if target.is_symlink() else target
     partial = target.parent / f".{target.name}.partial"
-    with _alone(target, replace):
+    with alone(target, replace=replace):
         try:
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir()
@@ -122,7 +130,7 @@ def resumable_folder(target: Path, record: Json, *, discard: bool = True) -> Ite
     target = target.resolve() if target.is_symlink() else target
     state = _state(target)
     folder, recorded = state / "folder", state / "record.json"
-    with _alone(target, replace=True):
+    with alone(target):
         try:
             saved = read_json(recorded)
             if saved != record and state.exists():
@@ -130,7 +138,7 @@ def resumable_folder(target: Path, record: Json, *, discard: bool = True) -> Ite
                     if not discard:
                         raise UserError(
                             f"{target}: an interrupted run was made otherwise (--overwrite throws "
-                            f"it away):{_changes(saved, record)}"
+                            f"it away):{changes(saved, record)}"
                         )
                     print(f"{target}: what an interrupted run left was made otherwise: thrown away")
                 shutil.rmtree(state)
@@ -160,7 +168,7 @@ def up_to_date(target: Path, record: Json, overwrite: bool) -> bool:
             f"{target} is there without a readable manifest.json, so it is no result of this "
             "command and is not overwritten; move it away, or take another name"
         )
-    changed = _changes(saved, record)
+    changed = changes(saved, record)
     if not changed:
         _tidy(target)
         return True
@@ -174,7 +182,7 @@ def _tidy(target: Path) -> None:
     target = target.resolve() if target.is_symlink() else target
     with suppress(UserError):  # another run is writing it: then the state is that one's
         if _state(target).exists():
-            with _alone(target, replace=True):
+            with alone(target):
                 if not (_state(target) / "folder").exists():
                     shutil.rmtree(_state(target), ignore_errors=True)
 
@@ -203,7 +211,7 @@ def read_json(path: Path) -> Json | None:
 
 
 @contextmanager
-def _alone(target: Path, replace: bool) -> Iterator[None]:
+def alone(target: Path, *, replace: bool = True) -> Iterator[None]:
     """Nobody else writes ``target`` meanwhile, and what a killed run moved aside is back."""
     from filelock import FileLock, Timeout
 
@@ -246,7 +254,7 @@ def _reason(error: OSError) -> str:
     return f"{file}{error.strerror or error}"
 
 
-def _changes(saved: Json, record: Json) -> str:
+def changes(saved: Json, record: Json) -> str:
     """What differs between two records, a line each; empty if nothing does."""
     lines = [line for part in record for line in differences(saved.get(part, {}), record[part])]
     return "".join(f"\n  {line}" for line in lines)

@@ -11,6 +11,9 @@ from pipeline import runs
 from pipeline.errors import UserError
 from pipeline.runs import Json
 
+# What detects unless something else is asked for: the pair that finds most, weights/README.md.
+STAGE1, FALLBACK = "parts-hardened", "heatmap-hardened"
+
 
 @dataclass(frozen=True)
 class Shipped:

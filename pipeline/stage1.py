@@ -3,6 +3,7 @@
 Training data and detection both come through here, so that stage 2 sees the same in both.
 """
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,14 @@ class Looked:
     levels: list[cam.Level]
     letterboxes: list[Letterbox]
 
+    def only(self, numbers: Sequence[int]) -> "Looked":
+        """Some pictures of the batch."""
+        return Looked(
+            self.batch[numbers],
+            [level.only(numbers) for level in self.levels],
+            [self.letterboxes[number] for number in numbers],
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Stage1:
@@ -51,10 +60,18 @@ class Stage1:
         """The parts, in the order of their ids."""
         return list(ten.PARTS)
 
-    def load(self, picture: Picture) -> tuple[Picture, Letterbox]:
-        """A picture, letterboxed into the square that the network sees."""
+    def load(self, picture: Picture, *, rectangle: bool = False) -> tuple[Picture, Letterbox]:
+        """A picture, letterboxed into the square that the network was trained on.
+
+        A rectangle is the square without the rows or columns of cells that are padding alone.
+        """
         height, width = picture.shape[:2]
-        letterbox = Letterbox(width, height, self.imgsz, self.imgsz)
+        out_width = out_height = self.imgsz
+        if rectangle:
+            cell = max(self.network.strides)
+            inner = Letterbox(width, height, self.imgsz, self.imgsz).size
+            out_width, out_height = (math.ceil(side / cell) * cell for side in inner)
+        letterbox = Letterbox(width, height, out_width, out_height)
         return letterbox.picture(picture), letterbox
 
     def look(self, loaded: Loaded) -> Looked:

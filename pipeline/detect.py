@@ -1,0 +1,207 @@
+"""``uncover detect``: faces in pictures, videos and streams, and for each frame who found them.
+
+A run is ``runs/detect/NAME``::
+
+    frames.csv         a row for every face, or for a frame without; in order, none left out
+    predictions.json   COCO's results form; pictures.json lists the pictures
+    annotated/         pictures and videos with the faces drawn
+    labels/ heatmaps/  with --save-txt, --save-heatmaps
+    summary.json       counts, speed, whether the run is complete
+    config.json        settings, weights, sources, versions
+    journal/           while it runs: what is done, from which --resume goes on
+"""
+
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+
+from pipeline import runs
+from pipeline.errors import UserError
+from pipeline.runs import Json
+from pipeline.shipped import FALLBACK, STAGE1
+
+if TYPE_CHECKING:  # these bring torch and FFmpeg, which --help need not wait for
+    from pipeline.media import Input
+    from pipeline.two_stage import TwoStage
+
+
+@dataclass(frozen=True)
+class Detect:
+    """Find the face in every frame that has one, and tell which stage found it.
+
+    Stage 1 looks first. Where it gives no face, heatmaps of the parts that it did see go to
+    stage 2. Every frame leaves as found, recovered, missed (with the reason) or unreadable.
+    Nothing is sent anywhere.
+
+    Example: uncover detect ward.mp4
+    Example: uncover detect photographs/ "more/**/*.png" --save-txt --name ward7
+    Example: uncover detect rtsp://camera/bed3 --fps 2 --reconnect 3600
+    """
+
+    sources: tyro.conf.Positional[tuple[str, ...]]
+    """Pictures, videos, folders, patterns; a camera's number; an address (rtsp, http, tcp);
+    - for standard input."""
+
+    name: str = ""
+    """The result is written to runs/detect/NAME; by default the name of the first source."""
+
+    detector: Literal["two-stage"] = "two-stage"
+    """Which detector looks."""
+
+    stage1: str = STAGE1
+    """Weights of the ten parts: a file, or the name of shipped ones."""
+
+    fallback: str = FALLBACK
+    """Weights of stage 2, trained on the heatmaps of this stage 1; none switches it off."""
+
+    conf: float = 0.0
+    """From which score on stage 1 is believed; 0: as its weights say."""
+
+    fallback_conf: float = 0.0
+    """From which score on stage 2 is believed; 0: as its weights say."""
+
+    iou: float = 0.6
+    """Boxes of one stage that overlap more are one face."""
+
+    faces: int = 1
+    """So many are looked for: in frames where stage 1 finds fewer, stage 2 is asked."""
+
+    hold: float = 0.0
+    """Carry the last face over gaps of at most so many seconds; marked held, no detection."""
+
+    imgsz: int = 0
+    """Side of the square that stage 1 sees; 0: as its weights say."""
+
+    batch: int = 8
+    """Frames that go through the networks at once; of live sources, one."""
+
+    device: str = ""
+    """cpu, cuda, cuda:1; by default CUDA if there is a device, else the CPU."""
+
+    half: bool = False
+    """Half precision (CUDA)."""
+
+    stride: int = 1
+    """Look at every n-th frame."""
+
+    fps: float = 0.0
+    """Look at most at so many frames of each second; 0: at all."""
+
+    reconnect: float = 60.0
+    """Seconds that a stream or camera may be gone before it is given up."""
+
+    save: bool = True
+    """Write annotated pictures and videos."""
+
+    save_txt: bool = False
+    """Write labels in Ultralytics' form, with confidences."""
+
+    save_heatmaps: bool = False
+    """Keep what stage 2 was shown."""
+
+    anonymize: bool = False
+    """Blur every face in whatever is written as a picture; a frame without one, as a whole."""
+
+    resume: bool = False
+    """Go on with an interrupted run of this name."""
+
+    overwrite: bool = False
+    """Replace a result of this name."""
+
+    def run(self) -> Path:
+        """Look and write; the folder."""
+        self._check()
+        from pipeline import media
+        from pipeline.looking import Pace, Run
+        from pipeline.sinks import Wishes
+        from pipeline.two_stage import TwoStage
+
+        given = media.inputs(self.sources)
+        target = runs.home() / "runs" / "detect" / runs.plain_name(self.name or given[0].name)
+        detector = TwoStage.load(
+            self.stage1,
+            self.fallback,
+            device=self.device,
+            half=self.half,
+            imgsz=self.imgsz,
+            conf=self.conf,
+            fallback_conf=self.fallback_conf,
+            iou=self.iou,
+            faces=self.faces,
+            keep=self.save_heatmaps,
+        )
+        record = self._record(given, detector)
+        with runs.alone(target):
+            if not self._begin(target, record):
+                print(f"{target} is up to date: same settings, weights and sources")
+                return target
+            try:
+                wishes = Wishes(self.save, self.save_txt, self.save_heatmaps, self.anonymize)
+                pace = Pace(self.batch, self.stride, self.fps, self.hold, self.reconnect)
+                Run(target, given, detector, wishes, pace).go()
+            except OSError as error:
+                raise UserError(
+                    f"{target}: not finished: {error.strerror or error}; what is done is kept, "
+                    "and --resume goes on from there"
+                ) from error
+        return target
+
+    def exit_code(self, folder: Path) -> int:
+        """3 if something could not be read, 130 if the run was interrupted."""
+        summary = runs.read_json(folder / "summary.json") or {}
+        if not summary.get("complete"):
+            return 130
+        return 3 if summary.get("outcomes", {}).get("unreadable") else 0
+
+    def _check(self) -> None:
+        if not self.sources:
+            raise UserError("detect what? A picture, a video, a folder, a camera, an address")
+        if self.batch < 1 or self.stride < 1:
+            raise UserError("--batch and --stride: expected 1 or more")
+        if min(self.fps, self.hold, self.reconnect) < 0:
+            raise UserError("--fps, --hold and --reconnect: expected 0 or more")
+        if self.resume and self.overwrite:
+            raise UserError("--resume goes on, --overwrite begins anew: not both")
+
+    def _record(self, given: "list[Input]", detector: "TwoStage") -> Json:
+        """What the result follows from."""
+        from pipeline import media, shipped
+
+        without = {"sources", "name", "resume", "overwrite", "reconnect", "device"}
+        settings = {key: value for key, value in asdict(self).items() if key not in without}
+        settings |= {"conf": detector.conf, "fallback_conf": detector.fallback_conf}
+        settings |= {"imgsz": detector.first.imgsz, "device": detector.first.network.device.type}
+        weights = [name for name in (self.stage1, self.fallback) if name != "none"]
+        hashes = {name: runs.sha256(shipped.find(name)) for name in weights}
+        settings |= {"stage1": hashes[self.stage1], "fallback": hashes.get(self.fallback)}
+        files = [one for one in given if not one.live]
+        sources: Json = {"files": media.fingerprint(files)}
+        sources["live"] = [one.text for one in given if one.live]
+        return {"settings": settings, "sources": sources}
+
+    def _begin(self, target: Path, record: Json) -> bool:
+        """Make the folder ready, new or to go on in; whether there is anything to do."""
+        config, summary = target / "config.json", target / "summary.json"
+        saved = runs.read_json(config)
+        if target.exists() and saved is None:
+            raise UserError(f"{target} is there and no result of this command; take another name")
+        if saved is not None and not self.overwrite:
+            changed = runs.changes(saved, record)
+            if changed:
+                raise UserError(f"{target} is there, made otherwise (--overwrite):{changed}")
+            if (runs.read_json(summary) or {}).get("complete"):
+                if record["sources"]["live"]:
+                    raise UserError(f"{target} is there, of another time; --overwrite or --name")
+                return False
+            if not self.resume:
+                raise UserError(
+                    f"{target}: an interrupted run; --resume goes on, --overwrite begins anew"
+                )
+            return True
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        runs.write_json(config, record | {"made": runs.provenance()})
+        return True

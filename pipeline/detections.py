@@ -1,0 +1,93 @@
+"""What was found in a picture, by whom, and why not more: the one type of a result."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.boxes import Boxes
+
+How = Literal["found", "recovered", "held"]
+Outcome = Literal["found", "recovered", "held", "missed", "unreadable"]
+STAGES: dict[str, str] = {"found": "rgb", "recovered": "heatmap"}  # of all else: none
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The parts of faces that stage 1 has seen."""
+
+    boxes: Boxes  # (N, 4) pixels of the picture
+    scores: NDArray[np.float32]  # (N,)
+    names: tuple[str, ...]  # N
+
+    @staticmethod
+    def none() -> "Parts":
+        """Nothing was seen."""
+        return Parts(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), ())
+
+
+@dataclass(frozen=True, eq=False)
+class Heatmap:
+    """What stage 2 was shown."""
+
+    stack: NDArray[np.uint8]  # (C, H, W)
+    facts: Mapping[str, object]  # as they are written into its file
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """The whole faces of one picture, best first of each kind; none is no face, never None."""
+
+    boxes: Boxes  # (N, 4) xyxy in pixels of the picture
+    scores: NDArray[np.float32]  # (N,)
+    how: tuple[How, ...]  # N
+    size: tuple[int, int]  # width and height of the picture; 0, 0 if there is none
+    reason: str = ""  # why there are fewer faces than were looked for
+    parts: Parts = field(default_factory=Parts.none)
+    best: Mapping[str, float] = field(default_factory=dict)  # the best score of every part
+    weak: bool = False  # no part is as sure as a part should be: an "empty" heatmap
+    ms: Mapping[str, float] = field(default_factory=dict)  # milliseconds of each step
+    heatmap: Heatmap | None = None
+
+    def __post_init__(self) -> None:
+        assert self.boxes.shape == (len(self.scores), 4)
+        assert len(self.how) == len(self.scores)
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @property
+    def outcome(self) -> Outcome:
+        """Of the picture: the stage that had the last word."""
+        if self.size == (0, 0):
+            return "unreadable"
+        order: tuple[How, ...] = ("held", "recovered", "found")
+        return next((kind for kind in order if kind in self.how), "missed")
+
+    @staticmethod
+    def empty(size: tuple[int, int] = (0, 0), reason: str = "") -> "Detections":
+        """No face; without a size, no picture either."""
+        return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), (), size, reason)
+
+
+@dataclass
+class Hold:
+    """The last faces of a video, carried over short gaps; what is carried is no detection."""
+
+    longest: float  # seconds; 0: nothing is carried
+    last: Detections | None = None
+    at: float = 0.0
+
+    def over(self, seconds: float | None, faces: Detections) -> Detections:
+        """The faces of the next frame, or those of the last one that had some."""
+        if seconds is None or faces.outcome == "unreadable":
+            return faces
+        if len(faces):
+            self.last, self.at = faces, seconds
+        elif self.last is not None and seconds - self.at <= self.longest:
+            how: How = "held"
+            carried = (self.last.boxes, self.last.scores, (how,) * len(self.last))
+            return replace(faces, boxes=carried[0], scores=carried[1], how=carried[2])
+        return faces

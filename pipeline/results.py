@@ -1,0 +1,145 @@
+"""A detection run as files: a row for every frame, COCO's form, a summary."""
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from pipeline import runs, tables
+from pipeline.detections import STAGES, Detections, Outcome
+from pipeline.runs import Json
+from pipeline.video import Frame
+
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+MS = ("stage 1", "heatmap", "stage 2")
+COLUMNS = (
+    *("source", "frame", "time_s", "face", "outcome", "stage", "reason"),
+    *("x1", "y1", "x2", "y2", "conf", "parts", "weak", "width", "height"),
+    *("ms_stage1", "ms_heatmap", "ms_stage2"),
+)
+
+
+def row(frame: Frame, faces: Detections, given: int) -> Json:
+    """What the journal keeps of a frame; ``given`` is the number of its input."""
+    boxes = faces.boxes.astype(float).round(2).tolist()
+    scores = faces.scores.astype(float).round(4).tolist()
+    return {
+        "input": given,
+        "name": frame.name,
+        "source": frame.source,
+        "number": frame.number,
+        "seconds": frame.seconds,
+        "size": list(faces.size),
+        "outcome": faces.outcome,
+        "reason": faces.reason,
+        "faces": [
+            {"box": box, "conf": score, "how": how}
+            for box, score, how in zip(boxes, scores, faces.how, strict=True)
+        ],
+        "parts": _best(faces),
+        "weak": faces.weak,
+        "ms": {name: round(value, 2) for name, value in faces.ms.items()},
+    }
+
+
+def faces(row: Json) -> Detections:
+    """The faces of a row."""
+    boxes = np.array([face["box"] for face in row["faces"]], np.float32).reshape(-1, 4)
+    scores = np.array([face["conf"] for face in row["faces"]], np.float32)
+    how = tuple(face["how"] for face in row["faces"])
+    width, height = row["size"]
+    return Detections(boxes, scores, how, (width, height), row["reason"])
+
+
+def append(folder: Path, rows: Iterable[Json]) -> None:
+    """More rows at the end of frames.csv, for who looks while it runs."""
+    with (folder / "frames.csv").open("a", encoding="utf-8", newline="") as file:
+        lines = csv.writer(file, lineterminator="\n")
+        for each in rows:
+            lines.writerows(csv_rows(each))
+
+
+def _best(faces: Detections) -> dict[str, float]:
+    """The best score of each part that was seen."""
+    best: dict[str, float] = {}
+    for name, score in zip(faces.parts.names, faces.parts.scores.tolist(), strict=True):
+        best[name] = max(best.get(name, 0.0), round(score, 3))
+    return best
+
+
+def csv_rows(each: Json) -> Iterator[Sequence[object]]:
+    """The lines of a frame: one for each face, or one without."""
+    ms = [each["ms"].get(name, "") for name in MS]
+    parts = "; ".join(f"{name} {score:.2f}" for name, score in sorted(each["parts"].items()))
+    more = [parts, int(each["weak"]), *each["size"], *ms]
+    where = [each["source"], each["number"], "" if each["seconds"] is None else each["seconds"]]
+    for number, face in enumerate(each["faces"]):
+        stage = STAGES.get(face["how"], "none")
+        what = [number, face["how"], stage, each["reason"], *face["box"], face["conf"]]
+        yield [*where, *what, *more]
+    if not each["faces"]:
+        yield [*where, "", each["outcome"], "none", each["reason"], "", "", "", "", "", *more]
+
+
+def write(folder: Path, rows: Iterable[Json]) -> None:
+    """frames.csv, predictions.json and pictures.json, a row at a time."""
+    names = ("frames.csv", "predictions.json", "pictures.json")
+    with ExitStack() as stack:
+        table, found, seen = (stack.enter_context(runs.whole_file(folder / name)) for name in names)
+        lines = csv.writer(table, lineterminator="\n")
+        lines.writerow(COLUMNS)
+        found.write("[")
+        seen.write('{"categories": [{"id": 1, "name": "face"}],\n"images": [')
+        between = {found: "\n", seen: "\n"}
+        for number, each in enumerate(rows, 1):
+            lines.writerows(csv_rows(each))
+            width, height = each["size"]
+            picture = {"id": number, "file_name": each["name"], "width": width, "height": height}
+            more = {"source": each["source"], "frame": each["number"]}
+            for file, values in ((seen, [picture | more]), (found, _coco(each, number))):
+                for value in values:
+                    file.write(between[file] + json.dumps(value))
+                    between[file] = ",\n"
+        found.write("\n]\n")
+        seen.write("\n]}\n")
+
+
+def _coco(each: Json, picture: int) -> Iterator[Json]:
+    """The faces of a frame in COCO's results form, with their stage."""
+    for face in each["faces"]:
+        x1, y1, x2, y2 = face["box"]
+        box = [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)]
+        told = {"image_id": picture, "category_id": 1, "bbox": box, "score": face["conf"]}
+        yield told | {"stage": STAGES.get(face["how"], "none")}
+
+
+class Tally:
+    """How many frames of each source had which outcome."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, Counter[str]] = {}
+
+    def add(self, source: str, outcome: str) -> None:
+        """One more frame."""
+        self.counts.setdefault(source, Counter())[outcome] += 1
+
+    def total(self) -> Counter[str]:
+        """Over all sources."""
+        return sum(self.counts.values(), Counter())
+
+    def table(self) -> str:
+        """For people."""
+        sources = dict(self.counts)
+        if len(sources) > 1:
+            sources["all"] = self.total()
+        rows = [
+            {"source": name, "frames": counts.total()}
+            | {outcome: counts[outcome] for outcome in OUTCOMES}
+            for name, counts in sources.items()
+        ]
+        return tables.as_text(rows) if rows else "no frame\n"
