@@ -78,15 +78,7 @@ class _Training:
         start = shipped.find(self.weights) if self.weights else None
         if start is not None:
             _check_start(start, data, self.size)
-        how: Json = {"kind": self.kind, "size": self.size, "fitness": list(self.schedule.fitness)}
-        how |= {"mixed": self.mixed, "cache": self.cache, "device": self._devices()[0].type}
-        record: Json = {
-            "settings": settings | how,
-            "sources": {
-                "dataset": data.fingerprint(),
-                "weights": None if start is None else runs.sha256(start),
-            },
-        }
+        record = self._record(data, settings, start)
         target = runs.home() / "runs" / "train" / name
         if runs.up_to_date(target, record, self.overwrite):
             print(f"{target} is up to date: same settings and pictures")
@@ -99,11 +91,26 @@ class _Training:
                 self._train(folder, data, settings, start)
                 manifest = record | self._published(folder, data, settings)
                 manifest["data"] = data.origin()
+                if self.beside is not None:
+                    manifest["faces"] = self.beside.origin()
                 manifest["made"] = runs.provenance()
                 runs.write_json(folder / "manifest.json", manifest)
             _tidy(folder)
         _tell(target, manifest)
         return target
+
+    def _record(self, data: "Dataset", settings: Json, start: Path | None) -> Json:
+        """What the result follows from."""
+        how: Json = {"kind": self.kind, "size": self.size, "fitness": list(self.schedule.fitness)}
+        how |= {"mixed": self.mixed, "cache": self.cache, "device": self._devices()[0].type}
+        weights = None if start is None else runs.sha256(start)
+        sources = {"dataset": data.fingerprint(), "weights": weights}
+        return {"settings": settings | how, "sources": sources}
+
+    @property
+    def beside(self) -> "Dataset | None":
+        """Another dataset to learn from, of whole faces."""
+        return None
 
     def _train(self, folder: Path, data: "Dataset", settings: Json, start: Path | None) -> None:
         from pipeline.yolo import training
@@ -195,9 +202,17 @@ class TrainParts(_Training):
     Left and right are safe: a mirrored face exchanges the classes of its sides.
 
     Example: uncover train parts --data faces --size n
+    Then:    uncover train parts --data hidden --faces wider --weights parts-clear --preset onward
     """
 
     kind: ClassVar[Kind] = "parts"
+
+    faces: str = ""
+    """Another prepared dataset (prepare --classes face) to learn whole faces from, with small
+    ones, several in a picture, really hidden ones; of their parts nothing is assumed."""
+
+    faces_weight: int = 3
+    """How often an epoch comes upon each picture of --faces."""
 
     def check(self, data: "Dataset") -> None:
         """A dataset of the ten parts."""
@@ -209,6 +224,38 @@ class TrainParts(_Training):
                 "'uncover prepare' with --classes parts"
             )
         super().check(data)
+        beside = self.beside
+        if beside is not None:
+            labels = beside.manifest()["labels"]
+            if beside.names != ["face"] or beside.channels != 3 or not labels.get("train"):
+                raise UserError(f"--faces {self.faces}: no dataset of pictures with faces in train")
+        if self.faces_weight < 1:
+            raise UserError(f"--faces-weight {self.faces_weight}: expected 1 or more")
+
+    def described(self, data: "Dataset", judged: str) -> str:
+        """The pictures with whole faces alone come behind the others."""
+        content = yaml.safe_load(super().described(data, judged))
+        beside = self.beside
+        if beside is not None:
+            more = [str(beside.root / "images" / "train")] * self.faces_weight
+            content["train"] = [content["train"], *more]
+            content["faces"] = {"root": str(beside.root.resolve()), "number": data.face}
+        return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+    @property
+    def beside(self) -> "Dataset | None":
+        """The dataset of --faces."""
+        from pipeline.dataset import open_dataset
+
+        return open_dataset(self.faces) if self.faces else None
+
+    def _record(self, data: "Dataset", settings: Json, start: Path | None) -> Json:
+        record = super()._record(data, settings, start)
+        beside = self.beside
+        if beside is not None:
+            record["settings"]["faces_weight"] = self.faces_weight
+            record["sources"]["faces"] = beside.fingerprint()
+        return record
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,7 @@ class Weights:
             "settings": manifest["settings"],
             "sources": manifest["sources"],
             "data": _data(manifest["data"]),
+            "faces": _data(manifest["faces"]) if "faces" in manifest else None,
             "scores": manifest["scores"],
             "made": {key: value for key, value in manifest["made"].items() if key != "command"},
             "terms": TERMS,

@@ -23,6 +23,7 @@ from pipeline.errors import UserError
 from pipeline.images import Letterbox
 from pipeline.parts import MIRRORED_PARTS
 from pipeline.runs import Json
+from pipeline.yolo import unknown
 
 Labels = dict[str, Any]  # Ultralytics' dictionary of a picture and its boxes
 
@@ -67,6 +68,11 @@ class Pictures(YOLODataset):  # type: ignore[misc]
                 f"{left_out[0]}: cannot be trained on (under 10 pixels, broken, or labels that "
                 f"make no sense), {len(left_out)} such pictures; the log above says why"
             )
+        beside = self.data.get("faces")  # a dataset with whole faces alone
+        for label in labels:
+            if beside is not None and Path(label["im_file"]).is_relative_to(beside["root"]):
+                classes = len(self.data["names"])
+                unknown.whole_faces_alone(label, classes, beside["number"], self.imgsz)
         return labels
 
     def load_image(
@@ -130,7 +136,9 @@ class Mirror(RandomFlip):  # type: ignore[misc]
 
     def __init__(self, p: float, direction: str, classes: int, channels: int) -> None:
         super().__init__(p, direction)
-        self.swaps = np.array(MIRRORED_PARTS) if classes == len(MIRRORED_PARTS) else None
+        ten = classes == len(MIRRORED_PARTS)
+        # Behind the classes come the numbers of what is unknown, left and right alike.
+        self.swaps = np.array([*MIRRORED_PARTS, classes, classes + 1]) if ten else None
         self.channels = list(MIRRORED_PARTS) if channels == len(MIRRORED_PARTS) else None
 
     def apply_image(self, labels: Labels, params: Labels) -> Labels:

@@ -13,6 +13,7 @@ import re
 import subprocess
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from ultralytics.utils.plotting import plot_results
 from pipeline import runs, yolo
 from pipeline.errors import UserError
 from pipeline.runs import Json
+from pipeline.yolo import unknown
 from pipeline.yolo.judging import THREADS, Validator
 from pipeline.yolo.pictures import Pictures
 
@@ -71,7 +73,8 @@ class Trainer(DetectionTrainer):  # type: ignore[misc]
         """As Ultralytics; then the loss, which wants the weights, in float32."""
         super().set_class_weights()
         network = engine.unwrap_model(self.model)
-        network.criterion = _FullPrecision(network.init_criterion())
+        beside = self.data.get("faces") or {}
+        network.criterion = _FullPrecision(network.init_criterion(), beside.get("number"))
 
     def _build_train_pipeline(self) -> None:
         """As Ultralytics, which on full memory would go on with half the batch, in silence."""
@@ -97,13 +100,13 @@ class Trainer(DetectionTrainer):  # type: ignore[misc]
         """Checkpoints that are whole: the best before the last, from which a run goes on."""
         best, last = self.best, self.last
         self.best, self.last = (file.with_suffix(".partial") for file in (best, last))
-        for partial in (self.best, self.last):  # of a kill in the midst of writing
-            partial.unlink(missing_ok=True)
+        for half in (self.best, self.last):  # of a kill in the midst of writing
+            half.unlink(missing_ok=True)
         try:
             saved = bool(super().save_model())
-            for partial, file in ((self.best, best), (self.last, last)):
-                if partial.exists():
-                    partial.replace(file)
+            for half, file in ((self.best, best), (self.last, last)):
+                if half.exists():
+                    half.replace(file)
         finally:
             self.best, self.last = best, last
         return saved
@@ -113,10 +116,13 @@ class Trainer(DetectionTrainer):  # type: ignore[misc]
 
 
 class _FullPrecision:
-    """A loss in float32, whatever the network computed in: decoding boxes needs the bits."""
+    """A loss in float32, whatever the network computed in: decoding boxes needs the bits.
 
-    def __init__(self, loss: Any) -> None:  # noqa: ANN401 - Ultralytics' criterion
-        self.loss = loss
+    What nobody knows counts for nothing; ``face`` is the class that is known where parts are not.
+    """
+
+    def __init__(self, loss: Any, face: int | None) -> None:  # noqa: ANN401 - Ultralytics' criterion
+        self.loss, self.face, self.counted = loss, face, loss.bce
 
     def __call__(
         self, preds: dict[str, Any] | tuple[Tensor, dict[str, Any]], batch: dict[str, Any]
@@ -127,7 +133,17 @@ class _FullPrecision:
             for key, value in raw.items()
         }
         with torch.autocast(exact["scores"].device.type, enabled=False):
-            return self.loss(exact, batch)
+            if self.face is None:
+                return self.loss(exact, batch)
+            labels, counts = unknown.known(
+                batch, exact["feats"], self.loss.stride, self.loss.nc, self.face
+            )
+            self.loss.bce = self.counted if counts is None else partial(self._weighed, counts)
+            return self.loss(exact, labels)
+
+    def _weighed(self, counts: Tensor, scores: Tensor, targets: Tensor) -> Tensor:
+        weighed: Tensor = self.counted(scores, targets) * counts
+        return weighed
 
 
 def train(folder: Path, data: Path, model: str, settings: Json) -> None:
