@@ -2,15 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.boxes import Boxes
+from pipeline.errors import UserError
+from pipeline.images import Picture
+
+if TYPE_CHECKING:  # it brings torch
+    from pipeline.yolo import Results
 
 How = Literal["found", "recovered", "held"]
 Outcome = Literal["found", "recovered", "held", "missed", "unreadable"]
+_KINDS: tuple[How, ...] = get_args(How)
 STAGES: dict[str, str] = {"found": "rgb", "recovered": "heatmap"}  # of all else: none
 
 
@@ -50,6 +56,7 @@ class Detections:
     weak: bool = False  # no part is as sure as a part should be: an "empty" heatmap
     ms: Mapping[str, float] = field(default_factory=dict)  # milliseconds of each step
     heatmap: Heatmap | None = None
+    picture: Picture | None = None  # of one picture that was asked about; of a stream, its frame's
 
     def __post_init__(self) -> None:
         assert self.boxes.shape == (len(self.scores), 4)
@@ -65,6 +72,19 @@ class Detections:
             return "unreadable"
         order: tuple[How, ...] = ("held", "recovered", "found")
         return next((kind for kind in order if kind in self.how), "missed")
+
+    def to_ultralytics(self, picture: Picture | None = None, path: str = "") -> "Results":
+        """The faces as Ultralytics' Results on their picture: class 0 found, 1 recovered, 2 held.
+
+        Detections of a stream do not keep their pictures: give the frame's.
+        """
+        from pipeline import yolo
+
+        ground = self.picture if picture is None else picture
+        if ground is None:
+            raise UserError("to_ultralytics(frame.picture): a stream's results keep no pictures")
+        kinds = np.array([_KINDS.index(how) for how in self.how], np.int64)
+        return yolo.results(ground, yolo.Found(self.boxes, self.scores, kinds), _KINDS, path)
 
     @staticmethod
     def empty(size: tuple[int, int] = (0, 0), reason: str = "") -> "Detections":

@@ -86,7 +86,8 @@ class TwoStage:
             raise UserError(
                 f"a picture is RGB uint8 (H, W, 3), not {picture.dtype} {picture.shape}"
             )
-        return self.batch([self.first.load(picture, rectangle=True)])[0]
+        faces = self.batch([self.first.load(picture, rectangle=True)])[0]
+        return replace(faces, picture=picture)
 
     def stream(
         self,

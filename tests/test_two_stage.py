@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import supervision
 import torch
 from films import film
 from pairs import save_first, save_second
@@ -252,6 +253,25 @@ def test_a_pair_that_does_not_belong_together_is_refused(weights):
         TwoStage.load(first, second(runs.sha256(Path(first))), device="cpu", imgsz=128)
     with pytest.raises(UserError, match="made at imgsz 96"):
         TwoStage.load(first, second(runs.sha256(Path(first)), 96), device="cpu")
+
+
+def test_others_can_read_the_result():
+    """Ultralytics' Results on the picture, and from them supervision's Detections."""
+    first = First({1: found(FACE, 0.9), 2: found(NOTHING, 0)})
+    it = detector(first, Second({2: found(OTHER, 0.4, 0)}))
+    one, two = it(picture(1)).to_ultralytics(path="a.jpg"), it(picture(2)).to_ultralytics()
+    read = supervision.Detections.from_ultralytics(two)
+
+    assert one.path == "a.jpg"
+    assert one.orig_img.shape == (80, 100, 3)
+    assert one.boxes.xyxy.tolist() == FACE.tolist()
+    assert [one.names[int(number)] for number in one.boxes.cls] == ["found"]
+    np.testing.assert_array_equal(read.xyxy, OTHER)
+    assert read.confidence.tolist() == pytest.approx([0.4])
+    assert read.data["class_name"].tolist() == ["recovered"]
+    assert len(Detections.empty((9, 9)).to_ultralytics(picture(1)).boxes) == 0
+    with pytest.raises(UserError, match=r"frame\.picture"):
+        Detections.empty((9, 9)).to_ultralytics()
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import ultralytics.utils
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
+from ultralytics.engine.results import Results as Results  # what others are given
 from ultralytics.nn import tasks
 from ultralytics.nn.modules import Detect
 from ultralytics.nn.modules.conv import Conv
@@ -26,6 +27,7 @@ from ultralytics.utils.nms import non_max_suppression
 from pipeline import cam
 from pipeline.boxes import Boxes
 from pipeline.errors import UserError
+from pipeline.images import Picture
 from pipeline.runs import Json
 
 # Integrations that would send a training's curves or a model to somebody's server.
@@ -175,6 +177,15 @@ def load(path: Path, device: str | torch.device = "cpu") -> Network:
         what = "an end-to-end head" if type(head) is Detect else f"a {type(head).__name__} head"
         raise UserError(f"{path}: weights of a {type(model).__name__} with {what}; expected Detect")
     return Network(model.float(), device)
+
+
+def results(picture: Picture, found: Found, names: Sequence[str], path: str = "") -> Results:
+    """Boxes on a picture (H, W, 3) RGB as Ultralytics' own type, which others can read."""
+    rows = np.concatenate(
+        [found.boxes, found.scores[:, None], found.classes[:, None]], axis=1, dtype=np.float32
+    )
+    mirrored = np.ascontiguousarray(picture[..., ::-1])  # theirs is BGR
+    return Results(mirrored, path or "image.jpg", dict(enumerate(names)), torch.from_numpy(rows))
 
 
 def sample_photographs() -> list[Path]:
