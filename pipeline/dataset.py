@@ -28,6 +28,7 @@ from pipeline.errors import UserError
 from pipeline.parts import PARTS, WHOLE_FACE
 from pipeline.runs import Json
 
+EMPTY = "_empty"  # at the end of the name of a split: of windows without a face
 _ORIGIN = ("settings", "sources", "pictures", "made", "of")
 
 

@@ -21,13 +21,15 @@ from pipeline import boxes as box
 from pipeline import images
 from pipeline.annotations import EXTERNAL, SELF, Annotation, Face, Skip
 from pipeline.boxes import Boxes
-from pipeline.dataset import face_row, label_path, write_labels
-from pipeline.images import Header, Unreadable
+from pipeline.dataset import EMPTY, face_row, label_path, write_labels
+from pipeline.images import Header, Picture, Unreadable
 from pipeline.occlude import level_of, occlude_all
 from pipeline.parts import SCHEMES, WHOLE_FACE, part_boxes
 from pipeline.runs import Json
 from pipeline.turn import Scene, draw_angle, mirror, turn
 
+SMALLEST_WINDOW = 100  # pixels: the side of one without a face
+_WINDOWS_TRIED = 60  # places in a picture
 SMALLEST = 2.0  # pixels: a box less wide or high is no box
 SMALLEST_PICTURE = 10  # pixels: Ultralytics passes over smaller ones as corrupt
 
@@ -44,6 +46,7 @@ class Plan:
     turn: float  # degrees, either way
     mirror: bool
     turn_evaluation: bool
+    empty: int  # windows without a face from each picture that is labelled completely
     crowd: float  # of the picture's longer side; 0: no rule about unlabelled faces
     boxes_only: bool  # take faces without landmarks into a dataset of parts
     link: str  # "hard", "copy" or "symbolic"
@@ -107,6 +110,9 @@ def make(task: Task, plan: Plan, folder: Path) -> Made:
         task, plan, Scene(picture, annotation.faces, annotation.parts), made
     ):
         _write(task, plan, folder, split, version, header, made)
+    if annotation.complete and task.split in {"train", "val", "test"}:
+        for window in _empty(task, plan, picture):
+            _write(task, plan, folder, task.split + EMPTY, window, header, made)
     return made
 
 
@@ -220,6 +226,28 @@ def _turned(task: Task, plan: Plan, version: Version, copy: int) -> Version | No
         degrees=degrees or 0.0,
         mirrored=mirrored,
     )
+
+
+def _empty(task: Task, plan: Plan, picture: Picture) -> Iterator[Version]:
+    """Windows of a picture in which there is no face, nor a part of one."""
+    height, width = picture.shape[:2]
+    parts = [part.box for part in task.annotation.parts]
+    whole = [face.whole for face in task.annotation.faces]
+    faces = np.concatenate([box.as_boxes([]), *whole, *parts])
+    margin = 0.3 * np.tile(faces[:, 2:] - faces[:, :2], 2) * (-1, -1, 1, 1)
+    rng = np.random.default_rng([plan.seed, _number(task.name)])
+    count = 0
+    for _ in range(_WINDOWS_TRIED if plan.empty else 0):
+        side = int(rng.uniform(0.3, 0.9) * min(height, width))
+        x, y = rng.integers(0, width - side + 1), rng.integers(0, height - side + 1)
+        window = np.array([[x, y, x + side, y + side]], np.float32)
+        if side < SMALLEST_WINDOW or box.iou(window, (faces + margin).astype(np.float32)).any():
+            continue
+        cut = np.ascontiguousarray(picture[y : y + side, x : x + side])
+        yield Version(Scene(cut, (), ()), suffix=f"__empty{count}")
+        count += 1
+        if count == plan.empty:
+            return
 
 
 def _write(

@@ -6,7 +6,7 @@ pictures. All others are chosen on the val split of --validation. Then they are 
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # these bring torch, which --help need not wait for
     from pipeline.stage1 import Stage1
     from pipeline.stage2 import Stage2
 
-LEVELS = ("none", "easy", "medium", "hard", "unknown")
+LEVELS = ("no face", "none", "easy", "medium", "hard", "unknown")
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,10 @@ class Evaluate:
     split: str = "test"
     """Of the dataset, what is measured on."""
 
+    empty: str = ""
+    """A prepared dataset with windows without a face (prepare --empty), where every answer is
+    wrong: half of its photographs' are chosen on, the others measured on."""
+
     conf: float = 0.0
     """The threshold of first stages; 0: each its own, from its weights."""
 
@@ -92,6 +96,12 @@ class Evaluate:
                 "val": list(predictions.look(validation, "val", firsts, seconds, self.batch)),
                 "test": list(predictions.look(data, self.split, firsts, seconds, self.batch)),
             }
+            if self.empty:
+                windows = predictions.look(
+                    open_dataset(self.empty), "val_empty", firsts, seconds, self.batch
+                )
+                for number, window in _numbered(windows):
+                    scenes["test" if number % 2 else "val"].append(window)
             if not scenes["val"] or not scenes["test"]:
                 raise UserError(f"no pictures in val of {validation.root}, or in {self.split}")
             lines = [
@@ -110,12 +120,16 @@ class Evaluate:
 
     def _record(self, data: "Dataset", validation: "Dataset") -> Json:
         """What the tables follow from."""
+        from pipeline.dataset import open_dataset
+
         paths = [shipped.find(asked) for asked in (*self.stage1, *self.stage2)]
         weights = {called(path): runs.sha256(path) for path in paths}
         if len(weights) < len(paths):
             raise UserError("two files of weights have the same name; copy one to another name")
         settings = {name: getattr(self, name) for name in ("split", "conf", "precision")}
         sources = {"data": data.fingerprint(), "validation": validation.fingerprint()}
+        if self.empty:
+            sources["empty"] = open_dataset(self.empty).fingerprint()
         return {"settings": settings, "sources": sources | {"weights": weights}}
 
     def _opened(
@@ -230,6 +244,14 @@ def _detected(scenes: Sequence["Scene"], pair: _Pair) -> Iterator[Json]:
             "recall": round(found.recall, 4),
             "precision": round(found.precision, 4),
         }
+
+
+def _numbered(windows: Iterable["Scene"]) -> Iterator[tuple[int, "Scene"]]:
+    """Windows with the number of their photograph: those of one stay together."""
+    numbers: dict[str, int] = {}
+    for window in windows:
+        photograph = window.name.rsplit("__empty", 1)[0]
+        yield numbers.setdefault(photograph, len(numbers)), window
 
 
 def _by_level(scenes: Sequence["Scene"]) -> Iterator[tuple[str, list["Scene"]]]:

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from pipeline import images
 from pipeline.boxes import Boxes
-from pipeline.dataset import Dataset
+from pipeline.dataset import EMPTY, Dataset
 from pipeline.overlap import THREADS, ahead
 from pipeline.parts import PARTS, WHOLE_FACE
 from pipeline.recipe import Recipe
@@ -68,7 +68,7 @@ def look(
             _ask(stage, squares, name, follow, said, best)
         for number, row in enumerate(part):
             boxes, classes = data.labels(row)
-            level = row["level"] or "unknown"
+            level = "no face" if split.endswith(EMPTY) else row["level"] or "unknown"
             truth = boxes[classes == face]
             yield Scene(row["name"], split, level, truth, said[number], best[number])
 

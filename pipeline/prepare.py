@@ -94,6 +94,11 @@ class Prepare:
     """Turn copies of validation and test pictures too, into sets of their own
     (val_turned, test_turned, data-turned.yaml)."""
 
+    empty: int = 0
+    """Cut so many windows without a face from each picture whose source promises that all its
+    faces are labelled (wider), into sets of their own (train_empty, val_empty, test_empty): a
+    detector that has always seen a face sees one everywhere."""
+
     link: Literal["hard", "copy", "symbolic"] = "hard"
     """How pictures get into the dataset. Hard links cost no space and survive the source's
     moving; they become copies where the disk is another one. Symbolic links break."""
@@ -118,7 +123,7 @@ class Prepare:
             raise UserError("--val-share and --crowd: expected a share between 0 and 1")
         if not 1 <= self.quality <= 100:
             raise UserError(f"--quality {self.quality}: expected 1 to 100")
-        least = {"draws": 1, "copies": 1, "workers": 0, "seed": 0}
+        least = {"draws": 1, "copies": 1, "workers": 0, "seed": 0, "empty": 0}
         for option, value in least.items():
             if getattr(self, option) < value:
                 raise UserError(f"--{option} {getattr(self, option)}: expected {value} or more")
@@ -170,6 +175,7 @@ class Prepare:
             turn=self.turn,
             mirror=self.mirror,
             turn_evaluation=self.turn_evaluation,
+            empty=self.empty,
             crowd=self.crowd,
             boxes_only=self.boxes_only,
             link=self.link,

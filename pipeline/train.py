@@ -208,8 +208,9 @@ class TrainParts(_Training):
     kind: ClassVar[Kind] = "parts"
 
     faces: str = ""
-    """Another prepared dataset (prepare --classes face) to learn whole faces from, with small
-    ones, several in a picture, really hidden ones; of their parts nothing is assumed."""
+    """Another prepared dataset (prepare --classes face --empty 2) to learn whole faces from, with
+    small ones, several in a picture, really hidden ones; of their parts nothing is assumed. Its
+    windows without a face are learned and validated on, too."""
 
     faces_weight: int = 3
     """How often an epoch comes upon each picture of --faces."""
@@ -233,12 +234,18 @@ class TrainParts(_Training):
             raise UserError(f"--faces-weight {self.faces_weight}: expected 1 or more")
 
     def described(self, data: "Dataset", judged: str) -> str:
-        """The pictures with whole faces alone come behind the others."""
+        """Behind the others come pictures with whole faces alone, and pictures without.
+
+        Those without a face are validated on, too, or no threshold would know of them.
+        """
         content = yaml.safe_load(super().described(data, judged))
         beside = self.beside
         if beside is not None:
-            more = [str(beside.root / "images" / "train")] * self.faces_weight
-            content["train"] = [content["train"], *more]
+            root = beside.root.resolve() / "images"
+            more = [root / "train"] * self.faces_weight + [root / "train_empty"]
+            content["train"] = [content["train"], *(str(each) for each in more if each.is_dir())]
+            if judged == "val" and (root / "val_empty").is_dir():
+                content["val"] = [content["val"], str(root / "val_empty")]
             content["faces"] = {"root": str(beside.root.resolve()), "number": data.face}
         return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 

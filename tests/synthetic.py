@@ -68,3 +68,24 @@ def ibug_folder(folder: Path, count=6, size=160, start=0):
         images.write(folder / f"face{number:03d}.jpg", picture)
         write_pts(folder / f"face{number:03d}.pts", points)
     return folder
+
+
+def wider_folder(folder: Path, train=4, val=2, size=320):
+    """Scenes with a small face each, in WIDER FACE's format; every pixel of a face is red."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", train), ("val", val)):
+        lines = []
+        for number in range(count):
+            scene = np.full((size, size, 3), 90, np.uint8)
+            scene[..., 1] += rng.integers(0, 60, (size, size), np.uint8)
+            x, y = rng.integers(0, size - 60, 2)
+            scene[y : y + 50, x : x + 40] = (255, 0, 0)
+            name = f"0--Ward/{split}{number}.png"
+            path = folder / f"WIDER_{split}" / "images" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            images.write(path, scene)
+            lines.append(f"{name}\n1\n{x} {y} 40 50 0 0 0 0 0 0\n")
+        text = folder / "wider_face_split" / f"wider_face_{split}_bbx_gt.txt"
+        text.parent.mkdir(parents=True, exist_ok=True)
+        text.write_text("".join(lines))
+    return folder

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from synthetic import ibug_folder
+from synthetic import ibug_folder, wider_folder
 
 from pipeline import runs, yolo
 from pipeline.errors import UserError
@@ -81,6 +81,25 @@ def evaluate(place, **settings):
     second = train / "faces-maps-hirescam-stack" / "best.pt"
     given = {"stage1": (str(first),), "stage2": (str(second),), "device": "cpu"} | settings
     return Evaluate("hidden", "hidden", "out", **given, overwrite=True)
+
+
+def test_windows_without_a_face_count_against_who_answers_there(place):
+    """Half of the photographs' in the choosing, half in the measuring, under a level of theirs."""
+    home, _ = place
+    scenes = wider_folder(home / "wider", train=1, val=4)
+    Prepare((f"wider={scenes}",), "scenes", classes="face", empty=2, workers=1).run()
+    folder = evaluate(place, empty="scenes", conf=1e-6).run()
+    lines = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
+    windows = [line for line in lines if line["level"] == "no face"]
+    with (folder / "missed.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["level"] == "no face"]
+    faces = sum(line["split"] == "val" for line in lines)
+
+    assert len(windows) == 8
+    assert all(line["truth"] == [] for line in windows)
+    assert rows
+    assert all(row["pictures"] == row["missed"] == "0" for row in rows)
+    assert {row["chosen on"] for row in rows} == {str(faces + 4)}  # nobody has learned anything
 
 
 def test_an_evaluation_has_a_row_for_every_detector_and_level(place):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from synthetic import face_picture, ibug_folder, ibug_points, write_pts
+from synthetic import face_picture, ibug_folder, ibug_points, wider_folder, write_pts
 
 from pipeline import images
 from pipeline.dataset import open_dataset
@@ -726,3 +726,27 @@ def test_real_faces_are_prepared_in_seconds(shared_data, home):
     assert manifest["pictures"]["test"] == 554
     assert manifest["left_out"] == {}
     assert seconds < 15
+
+
+def test_windows_without_a_face_have_none(home):
+    """As many as asked for, in sets of their own, with empty labels; none of the red of a face."""
+    data = prepare(f"wider={wider_folder(home / 'wider')}", classes="face", empty=2)
+    rows = {split: list(data.rows(split)) for split in ("train", "train_empty", "val_empty")}
+
+    assert [len(rows[split]) for split in rows] == [4, 8, 4]
+    assert "train_empty" not in yaml.safe_load(data.yaml.read_text()).values()
+    for row in rows["train_empty"] + rows["val_empty"]:
+        assert row["faces"] == []
+        assert len(data.labels(row)[0]) == 0
+        picture = images.read(data.picture(row)).astype(int)
+        assert min(picture.shape[:2]) >= 96
+        assert not ((picture[..., 0] > 200) & (picture[..., 1] < 60)).any()
+    again = prepare(f"wider={home / 'wider'}", name="again", classes="face", empty=2)
+    assert [row["size"] for row in again.rows()] == [row["size"] for row in data.rows()]
+
+
+def test_who_does_not_promise_all_faces_gives_no_windows(faces):
+    """Landmark sets label one face of many: what looks empty may hold another."""
+    data = prepare(f"ibug={faces}", split="4:1:1", empty=3)
+
+    assert not [row for row in data.rows() if row["split"].endswith("_empty")]

@@ -9,7 +9,8 @@ import time
 
 import pytest
 import torch
-from synthetic import ibug_folder
+import yaml
+from synthetic import ibug_folder, wider_folder
 
 from pipeline import runs, schedule, yolo
 from pipeline.errors import UserError
@@ -72,6 +73,25 @@ def test_the_same_command_again_does_nothing(place, capsys):
 
     assert target.name == "parts"
     assert "up to date" in capsys.readouterr().out
+
+
+def test_whole_faces_are_learned_beside_the_parts(place):
+    """Scenes and windows without a face go into the training, the windows into validation too."""
+    scenes = wider_folder(place / "wider", train=4, val=3)
+    Prepare((f"wider={scenes}",), "scenes", classes="face", empty=2, workers=1).run()
+    few = Schedule(epochs=1, imgsz=64, batch=8)
+    folder = TrainParts("faces", "beside", faces="scenes", schedule=few, device="cpu").run()
+    told = yaml.safe_load((folder / "data.yaml").read_text())
+    found = manifest(folder)
+
+    root = place / "datasets" / "scenes" / "images"
+    assert told["train"][1:] == [str(root / "train")] * 3 + [str(root / "train_empty")]
+    assert told["val"][1] == str(root / "val_empty")
+    assert found["sources"]["faces"]["pictures"] == 4 + 3 + 2 * 7
+    assert found["settings"]["faces_weight"] == 3
+    assert found["faces"]["pictures"]["train_empty"] == 8
+    with pytest.raises(UserError, match="no dataset of pictures with faces"):
+        TrainParts("faces", "wrong", faces="faces", schedule=few, device="cpu").run()
 
 
 def test_other_settings_are_refused_by_name(place):
