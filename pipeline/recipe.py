@@ -18,9 +18,9 @@ Keep = Literal["best", "confident"]
 class Recipe:
     """How heatmaps are made. Stage 2 works only on heatmaps of the recipe it was trained on."""
 
-    method: str = "hirescam"
-    """hirescam, gradcam++, gradcam, xgradcam, layercam or eigencam; of a command several,
-    separated by commas."""
+    method: str = "gradcam++"
+    """gradcam++ (which measured best, weights/README.md), hirescam, gradcam, xgradcam, layercam or
+    eigencam; of a command several, separated by commas."""
 
     levels: tuple[int, ...] = (0, 1, 2)
     """Inputs of the head to look at, finest first. The thesis looks at the coarsest alone: 2."""
@@ -80,7 +80,7 @@ class Order:
     record: Json  # what it follows from
 
 
-THESIS = Recipe(levels=(2,), keep="confident", weighting="none", scale="minmax", gamma=1.0)
+THESIS = Recipe("hirescam", (2,), keep="confident", weighting="none", scale="minmax", gamma=1.0)
 
 
 def saved(facts: Json) -> Recipe:
