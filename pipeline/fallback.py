@@ -5,8 +5,6 @@ sees little. So its threshold is the lowest that keeps a precision on those heat
 validation whose pictures its first stage leaves without a face.
 """
 
-import math
-
 import numpy as np
 
 from pipeline import boxes as box
@@ -40,8 +38,6 @@ def chosen(second: Stage2, data: Dataset, conf: float) -> Json | None:
             truth, _ = data.labels(row)
             overlaps = box.iou(found.boxes[:1], truth)
             scores[number], right[number] = found.scores[0], (overlaps >= ENOUGH).any()
-    threshold = lowest(scores, right, PRECISION)
-    if math.isinf(threshold):
-        return None
+    threshold = min(lowest(scores, right, PRECISION), 1.0)  # 1: it is never precise enough
     how = {"precision": PRECISION, "silent pictures": len(silent), "first stage's": conf}
     return {"threshold": threshold, "chosen": how}

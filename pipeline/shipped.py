@@ -13,6 +13,8 @@ from pipeline.runs import Json
 
 # What detects unless something else is asked for: the pair that finds most, weights/README.md.
 STAGE1, FALLBACK = "parts-hardened", "heatmap-hardened"
+# The thesis's idea: a stage 1 that knows clear faces alone, and what its heatmaps still tell.
+CLEAR, CLEAR_FALLBACK = "parts-clear", "heatmap-clear"
 
 
 @dataclass(frozen=True)

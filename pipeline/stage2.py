@@ -32,6 +32,7 @@ class Stage2:
     stage1: str  # the SHA-256 of the weights whose heatmaps it knows
     seen: int  # imgsz of that stage 1
     threshold: float  # chosen on validation
+    first: float | None = None  # the threshold of stage 1 for which that was chosen
 
     def boxes(
         self,
@@ -72,7 +73,7 @@ def open_stage2(weights: Path, device: torch.device) -> Stage2:
             f"{weights}: a network for {network.channels} channels, whose recipe "
             f"({recipe.compose}) makes {channels}"
         )
-    seen = about["stage1"]
+    seen, first = about["stage1"], about.get("chosen", {}).get("first stage's")
     return Stage2(
-        network, about["imgsz"], recipe, seen["sha256"], seen["imgsz"], about["threshold"]
+        network, about["imgsz"], recipe, seen["sha256"], seen["imgsz"], about["threshold"], first
     )

@@ -17,7 +17,6 @@ from pipeline.detections import Detections, Heatmap, Hold, How, Parts
 from pipeline.errors import UserError
 from pipeline.heatmaps import Stack
 from pipeline.images import Letterbox, Picture
-from pipeline.media import Input
 from pipeline.overlap import THREADS, ahead, read_ahead
 from pipeline.parts import PARTS, WHOLE_FACE
 from pipeline.stage1 import Loaded, Stage1, open_stage1
@@ -76,8 +75,10 @@ class TwoStage:
                 raise UserError(f"--{name} {value:g}: expected a number between 0 and 1")
         if faces < 1:
             raise UserError(f"--faces {faces}: expected 1 or more")
-        told = fallback_conf or (second.threshold if second else 1.0)
-        return cls(first, second, conf or about.get("threshold", 0.25), told, iou, faces, keep)
+        # A pair works at two thresholds that were chosen together.
+        believed = (second.first if second else None) or about.get("threshold", 0.25)
+        told = second.threshold if second else 1.0
+        return cls(first, second, conf or believed, fallback_conf or told, iou, faces, keep)
 
     def __call__(self, image: Picture | str | Path) -> Detections:
         """A picture (H, W, 3) RGB uint8, or its file."""
@@ -91,20 +92,17 @@ class TwoStage:
 
     def stream(
         self,
-        source: str | Sequence[str | Input],
+        source: str | Sequence[str],
         batch: int = 8,
         wanted: Wanted = everything,
         reconnect: float = 0.0,
         hold: float = 0.0,
     ) -> Iterator[tuple[Frame, Detections]]:
         """Every frame of pictures, videos, streams, in order; memory stays flat."""
-        sources = [source] if isinstance(source, str) else source
-        for one in sources:
-            for given in media.inputs([one]) if isinstance(one, str) else [one]:
-                frames = media.frames(given, wanted, reconnect)
-                holding = Hold(hold)
-                for frame, faces in self.look(frames, 1 if given.live else batch):
-                    yield frame, holding.over(frame.seconds, faces)
+        for given in media.inputs([source] if isinstance(source, str) else source):
+            frames, holding = media.frames(given, wanted, reconnect), Hold(hold)
+            for frame, faces in self.look(frames, 1 if given.live else batch):
+                yield frame, holding.over(frame.seconds, faces)
 
     def look(
         self, frames: Iterator[Frame], batch: int, cut: int = 0
@@ -154,7 +152,8 @@ class TwoStage:
                 found[number] = self._recovered(one, answers[place])
         elif missed:
             for number in missed:
-                found[number] = replace(found[number], reason="stage 1 gives no face")
+                why = "no more faces" if len(found[number]) else "stage 1 gives no face"
+                found[number] = replace(found[number], reason=why)
         return found
 
     def _prepared(self, frame: Frame) -> tuple[Frame, tuple[Picture, Letterbox] | None]:

@@ -14,10 +14,12 @@ def save_first(path, imgsz=64, threshold=0.2):
     return path
 
 
-def save_second(path, sha256, imgsz=64, threshold=0.4):
+def save_second(path, sha256, imgsz=64, threshold=0.4, first=None):
+    """``first``: the threshold of stage 1 for which its own was chosen."""
     torch.manual_seed(1)
     about = {"kind": "heatmap", "size": "n", "imgsz": 32, "threshold": threshold}
     about |= {"recipe": runs.settings_of(Recipe(peak=1e-7))}
     about |= {"stage1": {"sha256": sha256, "imgsz": imgsz}}
+    about |= {} if first is None else {"chosen": {"first stage's": first}}
     torch.save({"model": yolo.build("n", ["face"], 10).half(), "uncover": about}, path)
     return path

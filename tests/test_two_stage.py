@@ -9,7 +9,7 @@ import torch
 from films import film
 from pairs import save_first, save_second
 
-from pipeline import demo, images, runs, yolo
+from pipeline import images, runs, samples, yolo
 from pipeline.detections import Detections, Hold
 from pipeline.errors import UserError
 from pipeline.heatmaps import Maps
@@ -241,6 +241,10 @@ def test_thresholds_come_with_the_weights(weights):
 
     assert (it.conf, it.fallback_conf, it.first.imgsz) == (0.2, 0.4, 64)
     assert TwoStage.load(first, behind, device="cpu", conf=0.7).conf == 0.7
+    chosen = Path(behind).with_stem("chosen")
+    save_second(chosen, runs.sha256(Path(first)), threshold=0.3, first=0.6)
+    together = TwoStage.load(first, str(chosen), device="cpu")
+    assert (together.conf, together.fallback_conf) == (0.6, 0.3)
     assert TwoStage.load(first, "none", device="cpu", imgsz=128).second is None
     assert it(picture(9)).size == (100, 80)
 
@@ -253,6 +257,16 @@ def test_a_pair_that_does_not_belong_together_is_refused(weights):
         TwoStage.load(first, second(runs.sha256(Path(first))), device="cpu", imgsz=128)
     with pytest.raises(UserError, match="made at imgsz 96"):
         TwoStage.load(first, second(runs.sha256(Path(first)), 96), device="cpu")
+
+
+def test_it_is_found_where_people_look():
+    """In the package itself, which does not bring torch until it is asked."""
+    import pipeline
+
+    assert pipeline.TwoStage is TwoStage
+    assert pipeline.Detections is Detections
+    with pytest.raises(AttributeError):
+        pipeline.ThreeStage  # noqa: B018 - the asking is the test
 
 
 def test_others_can_read_the_result():
@@ -297,13 +311,13 @@ def test_what_is_no_picture_is_refused(image):
         detector(First({}))(image)
 
 
-def test_the_shipped_stage_1_finds_the_faces_on_bundled_photographs(tmp_path):
+def test_the_shipped_pair_finds_the_faces_on_bundled_photographs(tmp_path):
     """Cut out of the photographs that Ultralytics ships; a file or its pixels, the same."""
-    count = demo._cut_out_faces(tmp_path)
-    it = TwoStage.load("parts-clear", "none", device="cpu")
-    seen = [it(path) for path in sorted(tmp_path.glob("*.png"))]
+    it = TwoStage.load(device="cpu")
+    seen = [it(window) for window, _ in samples.faces()]
 
-    assert len(seen) == count >= 4
-    assert sum(faces.outcome == "found" for faces in seen) >= count - 1
-    path = min(tmp_path.glob("*.png"))
-    np.testing.assert_array_equal(it(images.read(path)).boxes, it(path).boxes)
+    assert len(seen) == 4
+    assert all(len(faces) for faces in seen)
+    window, _ = next(samples.faces())
+    images.write(tmp_path / "a.png", window)
+    np.testing.assert_array_equal(it(tmp_path / "a.png").boxes, seen[0].boxes)
