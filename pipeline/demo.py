@@ -1,96 +1,186 @@
-"""``uncover demo``: what there is, with nothing but what is shipped."""
+"""``uncover demo``: both stages at work, with nothing but what is shipped."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import runs
-from pipeline.prepare import Prepare
+from pipeline.errors import UserError
+from pipeline.runs import Json
+from pipeline.shipped import CLEAR, CLEAR_FALLBACK, FALLBACK, STAGE1
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # these bring numpy and torch, which --help need not wait for
+    from pipeline.boxes import Boxes
     from pipeline.images import Picture
     from pipeline.parts import Points
 
-_WINDOW = 2.6  # face sizes: the cut-out around each face
-_LANDMARKS = Path(__file__).parent / "bundled"
+PAIRS = {  # name of the run -> what stage 1 has learned, the pair
+    "uncover-demo-clear": ("trained on clear faces", CLEAR, CLEAR_FALLBACK),
+    "uncover-demo": ("trained on hidden faces, too", STAGE1, FALLBACK),
+}
+ACTS = ("blanket", "hand", "tube", "darkness")
+FRAMES = 16  # of each act
+RATE = 10  # frames a second
+SIDE = 384  # pixels of the film
+SHOWN = 12  # recovered frames on the sheet
+_MOST = {"darkness": 0.8}  # of the amount; beyond it the picture is black
 
 
 @dataclass(frozen=True)
 class Demo:
-    """Prepare a tiny dataset from bundled material and show it on a contact sheet.
+    """Hide faces on film, and find them again: no data, no network.
 
-    Takes the two photographs that Ultralytics ships, with landmarks that Uncover ships,
-    draws occluders of every level onto the faces, turns and mirrors copies, and writes the
-    boxes of the ten parts. Needs no data and no network.
+    Takes the photographs that Ultralytics ships, with landmarks that Uncover ships. A blanket is
+    pulled up over each face, a hand passes, a tube is laid, the light goes out. The film goes
+    through 'uncover detect' twice, with a stage 1 that has learned clear faces alone and with one
+    that has learned hidden faces, too. Because the truth is known, the table tells how many faces
+    stage 1 finds, how many stage 2 recovers, what is missed, and which boxes are wrong.
     """
 
     seed: int = 0
     """Another seed draws other occluders."""
 
+    device: str = ""
+    """cpu, cuda, cuda:1; by default CUDA if there is a device, else the CPU."""
+
     def run(self) -> Path:
-        """Write ``datasets/demo``; its contact sheet."""
-        photographs = runs.home() / "runs" / "demo" / "photographs"
-        count = _cut_out_faces(photographs)
-        print(f"{count} faces from photographs shipped with Ultralytics")
-        dataset = Prepare(
-            sources=(f"merl-rav={photographs}",),
-            name="demo",
-            poses="frontal,lefthalf,righthalf,left,right",
-            split="1:0:0",
-            occlude="none,easy,medium,hard",
-            draws=2,
-            turn=180,
-            mirror=True,
-            seed=self.seed,
-            overwrite=_ours(photographs),
-        ).run()
-        return dataset / "contact-sheet.jpg"
+        """Write ``runs/demo`` and ``runs/detect/uncover-demo...``; the sheet of recovered faces."""
+        from pipeline import tables
+        from pipeline.detect import Detect
+
+        folder = runs.home() / "runs" / "demo"
+        if folder.exists() and not (folder / "truth.json").is_file():
+            raise UserError(f"{folder} is there and no demo of ours; move it away")
+        with runs.whole_folder(folder) as made:
+            truth = list(_filmed(made / "film.mp4", self.seed))
+            runs.write_json(made / "truth.json", {"seed": self.seed, "frames": truth})
+        film, sheet = folder / "film.mp4", folder / "recovered.jpg"
+        rows = []
+        for name, (words, *pair) in PAIRS.items():
+            print(f"\n{words}")
+            detect = Detect((str(film),), name, stage1=pair[0], fallback=pair[1], overwrite=True)
+            detected = replace(detect, device=self.device, save_heatmaps=True).run()
+            answers = _answers(detected, truth)
+            rows += [{"stage 1": words} | row for row in _table(answers)]
+            if not sheet.exists():
+                _sheet(film, detected, answers, sheet)
+        print("\n" + tables.as_text(rows))
+        if sheet.exists():
+            print(f"recovered faces and their heatmaps   {sheet}")
+        for name in PAIRS:
+            annotated = runs.home() / "runs" / "detect" / name / "annotated" / "film.mp4"
+            print(f"the film, with who found the face    {annotated}")
+        print("your own                             uncover detect VIDEO")
+        return sheet
 
 
-def _ours(photographs: Path) -> bool:
-    """Whether datasets/demo was made by an earlier demo: somebody else's is not overwritten."""
-    manifest = runs.read_json(runs.datasets() / "demo" / "manifest.json") or {}
-    source = manifest.get("sources", {}).get("merl-rav", {})
-    return bool(source.get("path") == str(photographs))
+def _filmed(path: Path, seed: int) -> Iterator[Json]:
+    """Write the film; of each frame the act, the share that is hidden, and the true box."""
+    import math
 
+    from tqdm import tqdm
 
-def _cut_out_faces(folder: Path) -> int:
-    """Write each bundled face with its surroundings and landmarks, as MERL-RAV keeps them."""
-    import numpy as np
-
-    from pipeline import images, yolo
-    from pipeline.annotations import pts
+    from pipeline import occlude
+    from pipeline.film import Piece
     from pipeline.parts import IBUG68
 
-    folder.mkdir(parents=True, exist_ok=True)
-    files = sorted(_LANDMARKS.glob("*.pts"))
-    photographs = {path.stem: images.read(path) for path in yolo.sample_photographs()}
-    for path in files:
-        raw = pts.read_points(path, IBUG68.count)
-        photograph = photographs[path.stem.rsplit("_", 1)[0]]
-        window, corner = _window(photograph, np.abs(raw[(raw != -1).any(axis=1)]))
-        moved = np.where(raw == -1, -1, raw - np.sign(raw) * corner)
-        rows = "\n".join(f"{x:.2f} {y:.2f}" for x, y in moved)
-        text = f"version: 1\nn_points: 68\n{{\n{rows}\n}}\n"
-        _write_new(folder / f"{path.stem}.png", images.encode(window, ".png"))
-        _write_new(folder / path.name, text.encode())
-    return len(files)
+    faces = list(_faces())
+    plays = [(act, face) for face in range(len(faces)) for act in ACTS]
+    bar = tqdm(total=len(plays) * FRAMES, desc="film", unit=" frames", disable=None, leave=False)
+    with bar, Piece(path, (SIDE, SIDE), RATE) as film:
+        for number, (act, face) in enumerate(plays):
+            picture, points = faces[face]
+            for step in range(FRAMES):
+                amount = _MOST.get(act, 1.0) * math.sin(math.pi * (step + 0.5) / FRAMES) ** 2
+                covered = occlude.drawn(picture, points, IBUG68, act, amount, seed + number)
+                film.write(covered.picture)
+                box = _whole(points).round(2).tolist()
+                yield {"act": act, "face": face, "hidden": round(covered.share, 3), "box": box}
+                bar.update()
 
 
-def _write_new(path: Path, data: bytes) -> None:
-    """Write unless it is there already: the dataset is linked to it, and stays up to date."""
-    if not path.is_file() or path.read_bytes() != data:
-        path.unlink(missing_ok=True)
-        path.write_bytes(data)
-
-
-def _window(photograph: "Picture", points: "Points") -> "tuple[Picture, Points]":
-    """The part of a photograph around a face, and its upper left corner."""
+def _faces() -> "Iterator[tuple[Picture, Points]]":
+    """Each bundled face in a square, with its landmarks."""
     import numpy as np
 
-    low, high = points.min(axis=0), points.max(axis=0)
-    half = (high - low).max() * _WINDOW / 2
-    size = np.array(photograph.shape[1::-1])
-    x1, y1 = np.clip((low + high) / 2 - half, 0, size).astype(int)
-    x2, y2 = np.clip((low + high) / 2 + half, 0, size).astype(int)
-    return photograph[y1:y2, x1:x2].copy(), np.array([x1, y1], np.float32)
+    from pipeline import samples
+    from pipeline.images import Letterbox
+
+    for window, points in samples.faces():
+        box = Letterbox(window.shape[1], window.shape[0], SIDE, SIDE)
+        moved = box.apply(np.tile(points, 2).astype(np.float32))[:, :2]
+        yield box.picture(window), np.where(np.isnan(points), np.nan, moved)
+
+
+def _whole(points: "Points") -> "Boxes":
+    """The box of the whole face, (4,)."""
+    from pipeline.parts import IBUG68, WHOLE_FACE, part_boxes
+
+    boxes, classes = part_boxes(points, IBUG68)
+    whole: Boxes = boxes[classes == WHOLE_FACE][0]
+    return whole
+
+
+def _answers(detected: Path, truth: Sequence[Json]) -> list[Json]:
+    """The truth of every frame, with what was said of it and whether that is right."""
+    import numpy as np
+    import pandas as pd
+
+    from pipeline import boxes
+
+    said = pd.read_csv(detected / "frames.csv").groupby("frame").first()
+    answers = []
+    for number, true in enumerate(truth):
+        row = said.loc[number]
+        box = np.array([[row[key] for key in ("x1", "y1", "x2", "y2")]], np.float32)
+        fits = (
+            boxes.iou(box, np.array([true["box"]], np.float32)) if row["outcome"] != "missed" else 0
+        )
+        answers.append(
+            true | {"frame": number, "outcome": row["outcome"], "right": np.max(fits) >= 0.5}
+        )
+    return answers
+
+
+def _table(answers: Sequence[Json]) -> Iterator[Json]:
+    """A row an act, and one for all."""
+    for act in (*ACTS, "all"):
+        of = [each for each in answers if act in {each["act"], "all"}]
+        right = [each["outcome"] for each in of if each["right"]]
+        missed = sum(each["outcome"] == "missed" for each in of)
+        yield {
+            "what hides the face": act,
+            "frames": len(of),
+            "half hidden or more": sum(each["hidden"] >= 0.5 for each in of),
+            "found by stage 1": right.count("found"),
+            "recovered by stage 2": right.count("recovered"),
+            "wrong box": len(of) - missed - len(right),
+            "missed": missed,
+        }
+
+
+def _sheet(film: Path, detected: Path, answers: Sequence[Json], target: Path) -> int:
+    """Recovered frames beside their heatmaps, for people; how many there are."""
+    import numpy as np
+
+    from pipeline import draw, heatmaps, images, media
+    from pipeline.images import Letterbox
+
+    recovered = [each["frame"] for each in answers if each["outcome"] == "recovered"]
+    shown = {recovered[number] for number in media.evenly(len(recovered), SHOWN)}
+    tiles = []
+    for frame in media.frames(media.inputs([str(film)])[0], lambda number, _: number in shown):
+        assert frame.picture is not None
+        each = answers[frame.number]
+        stack, facts = heatmaps.read(detected / "heatmaps" / f"{frame.name}.tif")
+        seen = heatmaps.overlay(frame.picture, stack.max(axis=0), Letterbox(**facts["letterbox"]))
+        box, one = np.array([each["box"]], np.float32), np.zeros(1, np.int64)
+        words = f"{each['act']}, {each['hidden']:.0%} hidden"
+        right = "right" if each["right"] else "wrong"
+        tiles.append(draw.Tile(frame.picture, box, one, words, f"frame {frame.number}: {right}"))
+        tiles.append(draw.Tile(seen, box, one, "what stage 1 did see", "the box is the truth"))
+    if tiles:
+        title = f"{len(recovered)} frames in which stage 2 answered where stage 1 was silent"
+        images.write(target, draw.sheet(tiles, ["face"], title, columns=6), quality=90)
+    return len(recovered)

@@ -31,7 +31,7 @@ from pipeline.occluders.kinds import EXCLUSIVE, KINDS
 from pipeline.occluders.scene import Scene, scene_of
 from pipeline.parts import Points, Scheme
 
-__all__ = ["KINDS", "LEVELS", "Occluded", "level_of", "occlude", "occlude_all"]
+__all__ = ["KINDS", "LEVELS", "Occluded", "drawn", "level_of", "occlude", "occlude_all"]
 
 LEVELS = ("none", "easy", "medium", "hard")
 # The shares that are aimed at: a little inside the level's own borders.
@@ -97,6 +97,23 @@ def occlude(
     """Cover one face to a level; only with these kinds, or with any."""
     clear = np.zeros(len(points), bool)
     return occlude_all(picture, [(points, scheme, clear)], level, seed, kinds)[0]
+
+
+def drawn(
+    picture: Picture, points: Points, scheme: Scheme, kind: str, amount: float, seed: int
+) -> Occluded:
+    """One occluder, so much of it (0 to 1): with the same seed, growing amounts are a movement."""
+    target = _target(points, scheme, np.zeros(len(points), bool), picture)
+    if target is None:
+        raise UserError("a face without enough landmarks cannot be covered")
+    out, cover, equivalent = picture.copy(), np.zeros(picture.shape[:2], np.float32), 0.0
+    part, size = _Part(kind, amount, seed), target.frame.unit
+    if KINDS[kind].draw is not None:
+        _draw(out, cover, target, scene_of(picture, target.frame), [part])
+    else:
+        equivalent = _equivalent([part], size, size)
+        out = _effect(part).apply(out, amount, size, np.random.default_rng(seed))
+    return _result(out, cover >= 0.5, points, target, (kind,), equivalent)
 
 
 def occlude_all(

@@ -39,6 +39,11 @@ ENTRIES = {
     "the package, then Ultralytics": "import pipeline; import ultralytics; ultralytics.YOLO",
     "the room": "import pipeline.yolo",
     "the demo": "from pipeline.cli import main; assert main(['demo']) == 0",
+    "a detection": (
+        "import numpy as np; from pipeline import images; from pathlib import Path\n"
+        "images.write(Path('a.png'), np.zeros((60, 80, 3), np.uint8))\n"
+        "from pipeline.cli import main; assert main(['detect', 'a.png']) == 0"
+    ),
     "a training": (
         "from pipeline.cli import main\n"
         "prepare = 'prepare ibug=faces --name faces --val-share 0.25 --workers 1'\n"

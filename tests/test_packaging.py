@@ -40,8 +40,8 @@ def test_a_wheel_works_outside_a_checkout(installed, tmp_path):
         "sys.exit(main(['demo']))"
     )
 
-    assert "contact-sheet.jpg" in run(installed, tmp_path, code)
-    assert (tmp_path / "datasets" / "demo" / "contact-sheet.jpg").is_file()
+    assert "recovered.jpg" in run(installed, tmp_path, code)
+    assert (tmp_path / "runs" / "detect" / "uncover-demo" / "frames.csv").is_file()
 
 
 def test_shipped_weights_travel_with_the_wheel(installed, tmp_path):
