@@ -1,4 +1,4 @@
-"""``uncover bench``: ours beside the peer's, in one run, on the same weights and pictures."""
+"""``uncover bench cam``: our heatmaps beside pytorch-grad-cam's, in one run, same weights."""
 
 import copy
 import statistics
@@ -6,9 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
-
-import tyro
+from typing import TYPE_CHECKING, Literal
 
 from pipeline import runs
 from pipeline.runs import Json
@@ -28,10 +26,10 @@ WARM = 1  # runs of each, ours and the peer's, before those that count
 
 
 @dataclass(frozen=True)
-class Bench:
+class BenchCam:
     """Measure heatmaps against pytorch-grad-cam, on the photographs that Ultralytics ships.
 
-    cam: ten class maps of one picture, the forward pass included, at the coarsest level (p5)
+    Ten class maps of one picture, the forward pass included, at the coarsest level (p5)
     and at all three (all). The peer runs one forward and backward pass a class, as its users
     do, on the network as it is loaded: its parameters ask for gradients, too. Rows ending in
     /frozen give it a network whose parameters ask for none (nobody's default, but kinder);
@@ -40,9 +38,6 @@ class Bench:
     levels that detection has paid anyway (peer). max_abs_diff is a share of the map's
     peak; Eigen-CAM has none, for its maps have no sign of their own.
     """
-
-    what: Annotated[Literal["cam"], tyro.conf.Positional] = "cam"
-    """What to measure."""
 
     weights: str = ""
     """A ten-class checkpoint; without one, an untrained YOLOv5 of --size."""

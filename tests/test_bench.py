@@ -3,7 +3,7 @@ import json
 import pytest
 
 from pipeline import bench
-from pipeline.bench import Bench
+from pipeline.bench import BenchCam
 from pipeline.cli import main
 from pipeline.errors import UserError
 
@@ -12,7 +12,7 @@ KEYS = ["name", "device", "ours_ms", "peer_ms", "ratio", "peak_mb", "max_abs_dif
 
 @pytest.fixture(scope="module")
 def rows():
-    return Bench(size="n", methods="hirescam,gradcam++", imgsz=128, repeat=1, device="cpu").run()
+    return BenchCam(size="n", methods="hirescam,gradcam++", imgsz=128, repeat=1, device="cpu").run()
 
 
 def test_rows_are_as_every_benchmark_writes_them(rows):
@@ -53,7 +53,7 @@ def test_rows_are_written_as_json(tmp_path):
 def test_an_unknown_method_is_named():
     """With those that are known."""
     with pytest.raises(UserError, match="hirescam"):
-        Bench(methods="magic").run()
+        BenchCam(methods="magic").run()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_an_unknown_method_is_named():
 def test_wrong_settings_are_told(settings, words):
     """As every command tells them."""
     with pytest.raises(UserError, match=words):
-        Bench(**{"size": "n", "methods": "layercam", "device": "cpu"} | settings).run()
+        BenchCam(**{"size": "n", "methods": "layercam", "device": "cpu"} | settings).run()
 
 
 def test_ours_and_the_peer_warm_up_alike(monkeypatch):
@@ -84,7 +84,7 @@ def test_ours_and_the_peer_warm_up_alike(monkeypatch):
         return result
 
     monkeypatch.setattr(bench, "_median_ms", counted)
-    Bench(size="n", methods="layercam", imgsz=64, repeat=3, peer_repeat=2, device="cpu").run()
+    BenchCam(size="n", methods="layercam", imgsz=64, repeat=3, peer_repeat=2, device="cpu").run()
 
     assert len(runs) == 2 * 6  # forward, maps, whole; loop, frozen, batch: at p5 and at all
     assert set(runs) == {bench.WARM}

@@ -5,7 +5,7 @@ settings file in the user's home is not touched; only this process is.
 """
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import ultralytics.utils
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
+from ultralytics import YOLO
 from ultralytics.engine.results import Results as Results  # what others are given
 from ultralytics.nn import tasks
 from ultralytics.nn.modules import Detect
@@ -186,6 +187,19 @@ def results(picture: Picture, found: Found, names: Sequence[str], path: str = ""
     )
     mirrored = np.ascontiguousarray(picture[..., ::-1])  # theirs is BGR
     return Results(mirrored, path or "image.jpg", dict(enumerate(names)), torch.from_numpy(rows))
+
+
+def plain(
+    weights: Path, imgsz: int, conf: float, device: torch.device
+) -> Callable[[Path], Iterator[Results]]:
+    """Ultralytics' own prediction, frame by frame: what ours is measured against."""
+    model = YOLO(str(weights), task="detect")
+    how = {"imgsz": imgsz, "conf": conf, "iou": NMS_IOU, "device": str(device), "verbose": False}
+
+    def look(source: Path) -> Iterator[Results]:
+        yield from model.predict(str(source), stream=True, save=False, **how)
+
+    return look
 
 
 def sample_photographs() -> list[Path]:
