@@ -8,3 +8,14 @@ import os
 
 os.environ["YOLO_OFFLINE"] = "true"  # no telemetry, no update checks, no reachability probes
 os.environ["YOLO_AUTOINSTALL"] = "false"  # no pip behind the user's back
+
+_PUBLIC = {"TwoStage": "pipeline.two_stage", "Detections": "pipeline.detections"}
+
+
+def __getattr__(name: str) -> object:
+    """What Python users import from here; brought when it is asked for, because it is heavy."""
+    if name in _PUBLIC:
+        import importlib
+
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(name)

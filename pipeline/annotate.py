@@ -38,10 +38,15 @@ def annotated(picture: Picture, faces: Detections, words: str) -> Picture:
 
 
 def anonymized(picture: Picture, faces: Detections) -> Picture:
-    """A copy in which no face can be known: each blurred; and where none was found, everything."""
+    """A copy with every face and every part that was seen blurred.
+
+    Where none was seen, or one is only held, nobody knows where it is: all is blurred.
+    """
     canvas = picture.copy()
     height, width = picture.shape[:2]
-    boxes = faces.boxes if len(faces) else np.array([[0, 0, width, height]], np.float32)
+    boxes = np.concatenate([faces.boxes, faces.parts.boxes])
+    if not len(faces) or "held" in faces.how:
+        boxes = np.array([[0, 0, width, height]], np.float32)
     for x1, y1, x2, y2 in boxes:
         grow = 0.25 * max(x2 - x1, y2 - y1)  # the box ends at the brows
         left, top = max(0, int(x1 - grow)), max(0, int(y1 - 2 * grow))

@@ -14,7 +14,7 @@ A run is ``runs/detect/NAME``::
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import tyro
 
@@ -47,9 +47,6 @@ class Detect:
 
     name: str = ""
     """The result is written to runs/detect/NAME; by default the name of the first source."""
-
-    detector: Literal["two-stage"] = "two-stage"
-    """Which detector looks."""
 
     stage1: str = STAGE1
     """Weights of the ten parts: a file, or the name of shipped ones."""
@@ -103,7 +100,8 @@ class Detect:
     """Keep what stage 2 was shown."""
 
     anonymize: bool = False
-    """Blur every face in whatever is written as a picture; a frame without one, as a whole."""
+    """Blur every face that is seen in whatever is written as a picture; a frame in which none
+    is found, as a whole. A face that is missed beside a found one is not blurred."""
 
     resume: bool = False
     """Go on with an interrupted run of this name."""
@@ -120,7 +118,9 @@ class Detect:
         from pipeline.two_stage import TwoStage
 
         given = media.inputs(self.sources)
-        target = runs.home() / "runs" / "detect" / runs.plain_name(self.name or given[0].name)
+        first = Path(self.sources[0])
+        usual = first.resolve().name if first.is_dir() else given[0].name
+        target = runs.home() / "runs" / "detect" / runs.plain_name(self.name or usual)
         detector = TwoStage.load(
             self.stage1,
             self.fallback,
@@ -186,7 +186,7 @@ class Detect:
         """Make the folder ready, new or to go on in; whether there is anything to do."""
         config, summary = target / "config.json", target / "summary.json"
         saved = runs.read_json(config)
-        if target.exists() and saved is None:
+        if saved is None and target.exists() and any(target.iterdir()):
             raise UserError(f"{target} is there and no result of this command; take another name")
         if saved is not None and not self.overwrite:
             changed = runs.changes(saved, record)
@@ -201,7 +201,9 @@ class Detect:
                     f"{target}: an interrupted run; --resume goes on, --overwrite begins anew"
                 )
             return True
-        shutil.rmtree(target, ignore_errors=True)
-        target.mkdir(parents=True)
+        target.mkdir(parents=True, exist_ok=True)
+        for old in target.iterdir():  # the config last: killed here, it is still known as ours
+            if old != config:
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
         runs.write_json(config, record | {"made": runs.provenance()})
         return True

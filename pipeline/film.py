@@ -13,6 +13,8 @@ from pipeline.images import Letterbox, Picture
 
 _TICK = Fraction(1, 90_000)  # seconds; of the finished video, in which true times are kept
 
+_LARGEST = 8192  # pixels of a side, which every player takes
+
 # Without frames that look ahead, packets come in the order of frames; one thread, because
 # then the same pictures give the same bytes on every machine.
 _X264 = {"crf": "23", "preset": "veryfast", "bf": "0", "threads": "1"}
@@ -21,11 +23,14 @@ _X264 = {"crf": "23", "preset": "veryfast", "bf": "0", "threads": "1"}
 class Piece(AbstractContextManager["Piece"]):
     """Some frames of a video, all of one size; it appears whole when the block ends."""
 
-    def __init__(self, path: Path, size: tuple[int, int]) -> None:
-        self.path, self.size = path, (size[0] // 2 * 2, size[1] // 2 * 2)
+    def __init__(self, path: Path, size: tuple[int, int], rate: int = 25) -> None:
+        self.rate = rate
+        largest = min(1.0, _LARGEST / max(size))
+        width, height = (max(2, int(side * largest) // 2 * 2) for side in size)
+        self.path, self.size = path, (width, height)
         self.partial = path.with_name(f".{path.name}.partial")
         self.file = av.open(str(self.partial), "w", format="mp4")
-        self.stream = self.file.add_stream("libx264", rate=25, options=_X264)
+        self.stream = self.file.add_stream("libx264", rate=rate, options=_X264)
         self.stream.width, self.stream.height = self.size
         self.stream.pix_fmt = "yuv420p"
         self.count = 0
@@ -37,7 +42,7 @@ class Piece(AbstractContextManager["Piece"]):
             box = Letterbox(picture.shape[1], picture.shape[0], width, height)
             picture = box.picture(picture, pad=0)
         frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-        frame.pts, frame.time_base = self.count, Fraction(1, 25)
+        frame.pts, frame.time_base = self.count, Fraction(1, self.rate)
         self.file.mux(self.stream.encode(frame))
         self.count += 1
 

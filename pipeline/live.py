@@ -1,5 +1,6 @@
 """Cameras and streams: they go and come back, and when they are gone it is told."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,6 +15,8 @@ SILENCE = 10.0  # seconds without a byte after which a stream has stalled
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # seconds between two attempts to reconnect
 
 _TCP = {"rtsp_transport": "tcp"}  # lost packets would be lost faces
+
+STOP = threading.Event()  # set: nobody waits for a lost stream any longer
 
 # The number of its first frame, which are wanted -> frames, timed from its beginning.
 Connection = Callable[[int, Wanted], Iterator[Frame]]
@@ -51,9 +54,13 @@ def camera(number: int, name: str, wanted: Wanted, reconnect: float, first: int)
             while device.grab():
                 seconds = round(time.monotonic() - begin, 4)
                 if wanted(place, seconds):
-                    _, picture = device.retrieve()
-                    rgb = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
-                    yield Frame(rgb, f"{name}@{place:06d}", text, place, seconds)
+                    whole, picture = device.retrieve()
+                    named = f"{name}@{place:06d}"
+                    if whole:
+                        rgb = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+                        yield Frame(rgb, named, text, place, seconds)
+                    else:
+                        yield Frame(None, named, text, place, seconds, "the frame is damaged")
                 place += 1
         finally:
             device.release()
@@ -61,38 +68,52 @@ def camera(number: int, name: str, wanted: Wanted, reconnect: float, first: int)
     yield from _patiently(connection, name, text, wanted, reconnect, first)
 
 
+class _Clock:
+    """Seconds since the beginning, over all connections; they never go back."""
+
+    def __init__(self) -> None:
+        self.begin, self.since, self.latest = time.monotonic(), 0.0, 0.0
+
+    def connect(self) -> None:
+        """A connection is made; its own times begin at 0."""
+        self.since = time.monotonic() - self.begin
+
+    def at(self, seconds: float | None) -> float:
+        """A time of the connection; a stream without times has those of its frames' coming."""
+        return time.monotonic() - self.begin if seconds is None else seconds + self.since
+
+    def tell(self, seconds: float | None) -> float:
+        """As :meth:`at`, not before any time that was told."""
+        self.latest = max(self.latest, round(self.at(seconds), 4))
+        return self.latest
+
+
 def _patiently(
     connection: Connection, name: str, text: str, wanted: Wanted, reconnect: float, first: int
 ) -> Iterator[Frame]:
     """Connect, and when the connection is lost, again, with growing pauses."""
-    begin, number = time.monotonic(), first
+    clock, number = _Clock(), first
     lost, pause = None, _FIRST_PAUSE
-    latest = 0.0  # a stream's clock runs beside ours; times never go back
     while True:
-        since = time.monotonic() - begin
+        clock.connect()
         reason = "it has ended"
-
-        def later(number: int, seconds: float | None, since: float = since) -> bool:
-            return wanted(number, None if seconds is None else seconds + since)
-
         try:
-            for frame in connection(number, later):
-                latest = max(latest, round((frame.seconds or 0.0) + since, 4))
-                yield replace(frame, seconds=latest)
-                number, lost, pause = frame.number + 1, None, _FIRST_PAUSE
+            for frame in connection(number, lambda n, seconds: wanted(n, clock.at(seconds))):
+                if frame.picture is not None:
+                    lost, pause = None, _FIRST_PAUSE
+                elif lost is not None:  # still nothing: no row for each attempt
+                    continue
+                yield replace(frame, seconds=clock.tell(frame.seconds))
+                number = frame.number + 1
         except _Finished:
             return
         except Unopened as error:
             reason = str(error)
-        now = time.monotonic()
         if lost is None:
-            lost = now
-            latest = max(latest, round(now - begin, 4))
-            words = f"no signal: {reason}"
-            yield Frame(None, f"{name}@{number:06d}", text, number, latest, words)
+            lost, words = time.monotonic(), f"no signal: {reason}"
+            yield Frame(None, f"{name}@{number:06d}", text, number, clock.tell(None), words)
             number += 1
-        left = reconnect - (now - lost)
-        if left <= 0:
+        left = reconnect - (time.monotonic() - lost)
+        if left <= 0 or STOP.wait(min(pause, left)):
             return
-        time.sleep(min(pause, left))
         pause = min(2 * pause, _LONGEST_PAUSE)

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
-from pipeline import media, results, runs
+from pipeline import live, media, results, runs
 from pipeline.detections import Detections, Hold
 from pipeline.journal import Journal
 from pipeline.media import Input
@@ -49,6 +49,7 @@ class _Stop:
         self.asked, self.waiting = False, False
 
     def __enter__(self) -> Self:
+        live.STOP.clear()
         if threading.current_thread() is threading.main_thread():
             self.before = signal.signal(signal.SIGINT, self._told)
         return self
@@ -58,6 +59,7 @@ class _Stop:
             signal.signal(signal.SIGINT, self.before)
 
     def _told(self, *_: object) -> None:
+        live.STOP.set()
         if self.asked:  # a second time: the user means it
             raise KeyboardInterrupt
         self.asked = True
@@ -100,10 +102,13 @@ class Run:
         """All frames that are not done; then the files for people."""
         from pipeline import results
 
+        self.sinks.forget(self.journal.count)
         for row in self.journal.rows():
             self._note(row)
             self.sinks.remember(row)
-            self.holds[row["input"]].over(row["seconds"], results.faces(row))
+            seen = results.faces(row)
+            if "held" not in seen.how:  # what was carried is not carried on from itself
+                self.holds[row["input"]].over(row["seconds"], seen)
         before = self.tally.total().total()
         if before:
             print(f"{before} frames are done already")
@@ -211,11 +216,13 @@ def _wanted(stride: int, fps: float, done: int) -> Wanted:
 
     def wanted(number: int, seconds: float | None) -> bool:
         nonlocal tick
+        if number % stride:
+            return False
         if fps and seconds is not None:
             now = int(seconds * fps + 1e-6)
-            if now == tick:
+            if now <= tick:
                 return False
             tick = now
-        return number % stride == 0 and number > done
+        return number > done
 
     return wanted

@@ -29,7 +29,7 @@ class Input:
     text: str  # what people know it by; of an address, without its password
     where: str
     kind: Kind
-    asked: str  # the word of the command line that it was behind
+    asked: str  # the word of the command line that it was behind; an address without password
 
     @property
     def live(self) -> bool:
@@ -48,7 +48,7 @@ def inputs(sources: Sequence[str]) -> list[Input]:
             while unique.lower() in taken:
                 unique += "_"
             taken.add(unique.lower())
-            found.append(Input(unique, text, where, kind, source))
+            found.append(Input(unique, text, where, kind, text if kind == "stream" else source))
     return found
 
 
@@ -128,8 +128,12 @@ def _meant(source: str) -> Iterator[tuple[str, str, str, Kind]]:
     elif source.isdecimal():
         yield f"camera{source}", f"camera {source}", source, "camera"
     elif re.match(r"[a-z]{3,5}://", source, re.IGNORECASE):
-        parts = urlsplit(source)
-        plain = f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
+        try:
+            parts = urlsplit(source)
+            port = f":{parts.port}" if parts.port else ""
+        except ValueError as error:
+            raise UserError("an address that makes no sense: SCHEME://HOST:PORT/PATH") from error
+        plain = f"{parts.scheme}://{parts.hostname or ''}{port}"
         name = re.sub(r"\W+", "_", f"{parts.hostname or parts.scheme}{parts.path}").strip("_")
         yield name[-60:], plain + parts.path, source, "stream"
     elif glob.has_magic(source):

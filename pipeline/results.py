@@ -26,8 +26,7 @@ COLUMNS = (
 
 def row(frame: Frame, faces: Detections, given: int) -> Json:
     """What the journal keeps of a frame; ``given`` is the number of its input."""
-    boxes = faces.boxes.astype(float).round(2).tolist()
-    scores = faces.scores.astype(float).round(4).tolist()
+    boxes, scores = faces.boxes.tolist(), faces.scores.tolist()  # as they are: they may be held
     return {
         "input": given,
         "name": frame.name,
@@ -58,7 +57,9 @@ def faces(row: Json) -> Detections:
 
 def append(folder: Path, rows: Iterable[Json]) -> None:
     """More rows at the end of frames.csv, for who looks while it runs."""
-    with (folder / "frames.csv").open("a", encoding="utf-8", newline="") as file:
+    with (folder / "frames.csv").open(
+        "a", encoding="utf-8", errors="backslashreplace", newline=""
+    ) as file:
         lines = csv.writer(file, lineterminator="\n")
         for each in rows:
             lines.writerows(csv_rows(each))
@@ -80,7 +81,8 @@ def csv_rows(each: Json) -> Iterator[Sequence[object]]:
     where = [each["source"], each["number"], "" if each["seconds"] is None else each["seconds"]]
     for number, face in enumerate(each["faces"]):
         stage = STAGES.get(face["how"], "none")
-        what = [number, face["how"], stage, each["reason"], *face["box"], face["conf"]]
+        box, score = [round(value, 2) for value in face["box"]], round(face["conf"], 4)
+        what = [number, face["how"], stage, each["reason"], *box, score]
         yield [*where, *what, *more]
     if not each["faces"]:
         yield [*where, "", each["outcome"], "none", each["reason"], "", "", "", "", "", *more]
@@ -110,12 +112,14 @@ def write(folder: Path, rows: Iterable[Json]) -> None:
 
 
 def _coco(each: Json, picture: int) -> Iterator[Json]:
-    """The faces of a frame in COCO's results form, with their stage."""
+    """The faces that were detected in a frame in COCO's results form, with their stage."""
     for face in each["faces"]:
+        if face["how"] == "held":  # no detection
+            continue
         x1, y1, x2, y2 = face["box"]
-        box = [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)]
-        told = {"image_id": picture, "category_id": 1, "bbox": box, "score": face["conf"]}
-        yield told | {"stage": STAGES.get(face["how"], "none")}
+        box = [round(value, 2) for value in (x1, y1, x2 - x1, y2 - y1)]
+        told = {"image_id": picture, "category_id": 1, "bbox": box, "score": round(face["conf"], 4)}
+        yield told | {"stage": STAGES[face["how"]]}
 
 
 class Tally:

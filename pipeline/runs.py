@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -67,7 +68,9 @@ def provenance() -> Json:
         except PackageNotFoundError:
             found[name] = None
     found["git"] = _git_hash()
-    found["command"] = shlex.join(sys.argv)
+    # An address may hold a password, before its host or behind its path.
+    words = [re.sub(r"(\w+://)(?:[^@/]*@)?([^?#]*).*", r"\1\2", word) for word in sys.argv]
+    found["command"] = shlex.join(words)
     return found
 
 

@@ -44,6 +44,12 @@ class Sinks:
     lines: dict[int, Timeline] = field(default_factory=dict)
     times: dict[int, list[float]] = field(default_factory=dict)  # of each video's frames
 
+    def forget(self, first: int) -> None:
+        """Pieces of videos from this part on, which an interrupted run has left, are made anew."""
+        for piece in (self.folder / "journal").glob("film-*.mp4"):
+            if int(piece.stem.rsplit("-", 1)[1]) >= first:
+                piece.unlink()
+
     def remember(self, row: Json) -> None:
         """What an earlier run has done of a video belongs on its time line, too."""
         self.place(row["input"], row["number"], row["seconds"], row["size"], row["outcome"])
@@ -147,7 +153,8 @@ def _write_labels(path: Path, faces: Detections) -> None:
     shares = to_cxcywh_share(faces.boxes, *faces.size).tolist()
     lines = [
         "0 " + " ".join(f"{value:.6f}" for value in [*share, score]) + "\n"
-        for share, score in zip(shares, faces.scores.tolist(), strict=True)
+        for share, score, how in zip(shares, faces.scores.tolist(), faces.how, strict=True)
+        if how != "held"  # no detection
     ]
     path.write_text("".join(lines), encoding="utf-8", newline="\n")
 

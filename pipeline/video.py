@@ -5,7 +5,7 @@ disappears between the first frame and the last.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO
 
@@ -118,13 +118,16 @@ def frames(
 
 def _decoded(container: InputContainer) -> Iterator[VideoFrame | str]:
     """Decoded frames, and words where something could not be decoded."""
-    packets = container.demux(container.streams.video[0])
+    stream = container.streams.video[0]
+    packets = container.demux(stream)
     while True:
         try:
             packet = next(packets)
         except StopIteration:
             return
         except (av.error.FFmpegError, OSError, ValueError) as error:
+            with suppress(av.error.FFmpegError, ValueError):  # what the decoder still holds
+                yield from stream.codec_context.decode(None)
             yield f"the video cannot be read further ({_words(error)})"
             return
         try:
@@ -148,7 +151,8 @@ def _duration(container: InputContainer) -> float | None:
     stream = container.streams.video[0]
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
-    return None if container.duration is None else container.duration / av.time_base
+    alone = len(container.streams) == 1  # the length of a container is that of its longest track
+    return container.duration / av.time_base if alone and container.duration else None
 
 
 def _ends_early(container: InputContainer, count: int, last: float) -> bool:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from pipeline.cli import main
 from pipeline.detect import Detect
 from pipeline.errors import UserError
 from pipeline.results import COLUMNS
+from pipeline.stage2 import Stage2
 
 MS = [name for name in COLUMNS if name.startswith("ms_")]
 
@@ -226,6 +228,47 @@ def test_an_interrupted_run_writes_what_there_is(place, long):
     assert "--resume goes on" in again.communicate()[0]
     assert start(place, long, "stopped", "--hold", "0.2", "--resume").wait() == 0
     assert len({(row["source"], row["frame"]) for row in table(folder)}) == 190
+
+
+def test_a_password_is_in_no_file(place):
+    """Nor in what is printed."""
+    words = ["rtsp://nurse:secret@127.0.0.1:9/bed3?token=abc", "--name", "bed3", "--reconnect", "0"]
+    process = start(place, words[0], words[2], *words[3:])
+    said, _ = process.communicate()
+
+    assert process.returncode == 3, said
+    folder = place / "runs" / "detect" / "bed3"
+    for text in (said, *(path.read_text() for path in folder.rglob("*") if path.is_file())):
+        assert "secret" not in text
+        assert "abc" not in text
+
+
+def test_a_held_face_is_no_detection(detect, tmp_path, monkeypatch):
+    """A row that says so; none in COCO's results, none in the labels; blurred as a whole."""
+    answers = iter([True, True, False, False, False, True])
+
+    def sometimes(self, stacks, letterboxes, conf, iou):
+        found = boxes(self, stacks, letterboxes, conf, iou)
+        return [
+            each
+            if next(answers)
+            else replace(
+                each, boxes=each.boxes[:0], scores=each.scores[:0], classes=each.classes[:0]
+            )
+            for each in found
+        ]
+
+    boxes = Stage2.boxes
+    monkeypatch.setattr(Stage2, "boxes", sometimes)
+    path = film(tmp_path / "v.mkv", count=6)
+    folder = detect(path, hold=0.25, save_txt=True).run()
+    outcomes = [row["outcome"] for row in table(folder)]
+
+    assert outcomes == ["recovered", "recovered", "held", "held", "missed", "recovered"]
+    assert len(json.loads((folder / "predictions.json").read_text())) == 3
+    assert [len(each.read_text().split()) for each in sorted((folder / "labels").iterdir())] == [
+        *(6, 6, 0, 0, 0, 6)
+    ]
 
 
 def test_a_full_disk_is_told_and_nothing_is_lost(detect, long, monkeypatch):

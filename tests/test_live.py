@@ -68,8 +68,8 @@ def test_a_camera_that_vanishes_and_comes_back(clip):
 def test_a_camera_that_stays_away_is_given_up(clip, monkeypatch):
     """After the time that was allowed, with growing pauses, and not before."""
     pauses = []
-    sleep = time.sleep
-    monkeypatch.setattr(live.time, "sleep", lambda each: pauses.append(each) or sleep(each))
+    wait = live.STOP.wait
+    monkeypatch.setattr(live.STOP, "wait", lambda each: pauses.append(each) or wait(each))
     given = media.inputs([f"tcp://127.0.0.1:{free_port()}"])[0]
     begin = time.monotonic()
     (found,) = media.frames(given, reconnect=2.2)
@@ -78,6 +78,20 @@ def test_a_camera_that_stays_away_is_given_up(clip, monkeypatch):
     assert found.picture is None
     assert "no signal" in found.reason
     assert pauses[:2] == [0.5, 1.0]
+
+
+def test_nobody_waits_once_it_is_told_to_stop():
+    """Ctrl-C during a long wait for a camera ends it at once."""
+    given = media.inputs([f"tcp://127.0.0.1:{free_port()}"])[0]
+    begin = time.monotonic()
+    timer = threading.Timer(1.0, live.STOP.set)
+    timer.start()
+    try:
+        list(media.frames(given, reconnect=600))
+    finally:
+        live.STOP.clear()
+
+    assert time.monotonic() - begin < 10
 
 
 def test_a_stream_that_stalls_is_gone(monkeypatch):

@@ -57,7 +57,12 @@ def test_an_address_is_known_without_its_password():
     assert given.live
     assert given.text == "rtsp://10.0.0.7:554/bed3"
     assert "secret" not in given.name + given.text
-    assert "abc" not in given.name + given.text
+    assert "abc" not in given.name + given.text + given.asked
+    assert "secret" not in given.asked
+    for nonsense in ("rtsp://cam:99999/x", "rtsp://user:pass#word@cam/x"):
+        with pytest.raises(UserError, match="makes no sense") as caught:
+            media.inputs([nonsense])
+        assert "pass" not in str(caught.value)
 
 
 def test_frames_and_pictures_never_share_a_name(tmp_path):
