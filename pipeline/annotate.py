@@ -18,7 +18,8 @@ COLOURS: dict[Outcome, Colour] = {
     "missed": (213, 94, 0),
     "unreadable": (0, 0, 0),
 }
-_OUTCOMES: tuple[Outcome, ...] = ("found", "recovered", "held", "missed", "unreadable")
+_OUTCOMES = tuple(COLOURS)
+_PALETTE = np.array(list(COLOURS.values()), np.uint8)
 _DASHES = {"found": (1, 0), "recovered": (9, 6), "held": (2, 5)}  # drawn, left out; in widths
 _UNSEEN = 60  # grey of what has not come yet
 
@@ -84,7 +85,7 @@ class Timeline:
         shares = np.cumsum(self.counts[column]) / self.counts[column].sum()
         rows = (np.arange(self.height) + 0.5) / self.height
         kinds = np.searchsorted(shares, rows)
-        painted = _palette()[kinds]
+        painted = _PALETTE[kinds]
         # A share of the video narrower than a column of the strip fills all columns it touches.
         last = column
         if self.total:
@@ -97,10 +98,6 @@ def under(picture: Picture, strip: Picture) -> Picture:
     size = (picture.shape[1], strip.shape[0])
     wide = cv2.resize(strip, size, interpolation=cv2.INTER_NEAREST)
     return np.concatenate([picture, np.asarray(wide, np.uint8)])
-
-
-def _palette() -> NDArray[np.uint8]:
-    return np.array([COLOURS[outcome] for outcome in _OUTCOMES], np.uint8)
 
 
 def _frame(

@@ -128,18 +128,16 @@ def _answers(detected: Path, truth: Sequence[Json]) -> list[Json]:
     import pandas as pd
 
     from pipeline import boxes
+    from pipeline.missed import ENOUGH
 
     said = pd.read_csv(detected / "frames.csv").groupby("frame").first()
     answers = []
     for number, true in enumerate(truth):
         row = said.loc[number]
         box = np.array([[row[key] for key in ("x1", "y1", "x2", "y2")]], np.float32)
-        fits = (
-            boxes.iou(box, np.array([true["box"]], np.float32)) if row["outcome"] != "missed" else 0
-        )
-        answers.append(
-            true | {"frame": number, "outcome": row["outcome"], "right": np.max(fits) >= 0.5}
-        )
+        fits = boxes.iou(box, np.array([true["box"]], np.float32)).max()  # 0 of no box
+        judged = {"frame": number, "outcome": row["outcome"], "right": bool(fits >= ENOUGH)}
+        answers.append(true | judged)
     return answers
 
 

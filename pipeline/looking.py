@@ -100,8 +100,6 @@ class Run:
 
     def go(self) -> None:
         """All frames that are not done; then the files for people."""
-        from pipeline import results
-
         self.sinks.forget(self.journal.count)
         for row in self.journal.rows():
             self._note(row)

@@ -43,12 +43,19 @@ class Sinks:
     given: Sequence[Input]
     lines: dict[int, Timeline] = field(default_factory=dict)
     times: dict[int, list[float]] = field(default_factory=dict)  # of each video's frames
+    sizes: dict[int, tuple[int, int]] = field(default_factory=dict)  # of each video
 
     def forget(self, first: int) -> None:
-        """Pieces of videos from this part on, which an interrupted run has left, are made anew."""
+        """Pieces of videos from this part on, which an interrupted run has left, are made anew.
+
+        Those before tell the size of their video.
+        """
         for piece in (self.folder / "journal").glob("film-*.mp4"):
-            if int(piece.stem.rsplit("-", 1)[1]) >= first:
+            _, video, part = piece.stem.split("-")
+            if int(part) >= first:
                 piece.unlink()
+            elif int(video) not in self.sizes:
+                self.sizes[int(video)] = film.size_of(piece)
 
     def remember(self, row: Json) -> None:
         """What an earlier run has done of a video belongs on its time line, too."""
@@ -128,10 +135,8 @@ class Part:
         picture = annotate.under(draw(), strip)
         piece = self.pieces.get(given)
         if piece is None:
-            name = f"film-{given:06d}"
-            known = sorted((self.sinks.folder / "journal").glob(f"{name}-*.mp4"))
-            size = film.size_of(known[0]) if known else (picture.shape[1], picture.shape[0])
-            path = self.sinks.folder / "journal" / f"{name}-{self.number:06d}.mp4"
+            path = self.sinks.folder / "journal" / f"film-{given:06d}-{self.number:06d}.mp4"
+            size = self.sinks.sizes.setdefault(given, (picture.shape[1], picture.shape[0]))
             piece = self.pieces[given] = self.stack.enter_context(Piece(path, size))
         piece.write(picture)
 

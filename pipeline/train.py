@@ -11,6 +11,7 @@ A finished training is ``runs/train/NAME``::
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -249,7 +250,7 @@ class TrainParts(_Training):
             content["faces"] = {"root": str(beside.root.resolve()), "number": data.face}
         return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
-    @property
+    @cached_property
     def beside(self) -> "Dataset | None":
         """The dataset of --faces."""
         from pipeline.dataset import open_dataset
