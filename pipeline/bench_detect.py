@@ -162,9 +162,9 @@ class _ThesisWay:
     def _draw(self, path: Path, target: Path) -> None:
         from pipeline import heatmaps, images
 
-        looked = self.stage.look([self.stage.load(images.read(path))])
+        looked = next(self.stage.look([self.stage.load(images.read(path))]))
         maps, stacks = self.stage.heatmaps(looked, [self.recipe])[0]
-        facts = heatmaps.facts_of(self.recipe, self.stage.names, looked.letterboxes[0])
+        facts = heatmaps.facts_of(self.recipe, self.stage.names, looked.squares[0])
         heatmaps.write(target, stacks[0], facts | heatmaps.score_facts(maps, self.stage.names)[0])
 
 

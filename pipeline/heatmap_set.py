@@ -47,6 +47,7 @@ class Job:
 
     split: str
     name: str
+    size: tuple[int, int] = (0, 0)  # width and height of the picture
 
     def heatmap(self, folder: Path) -> Path:
         """Where its heatmap lies."""
@@ -64,9 +65,10 @@ class Pass:
 
     def write(self, orders: Sequence[Order]) -> int:
         """Write all the datasets that are asked for; how many pictures were left to be drawn."""
-        jobs = [Job(row["split"], row["name"]) for row in self.data.rows()]
+        jobs = [Job(row["split"], row["name"], tuple(row["size"])) for row in self.data.rows()]
         if not jobs:
             raise UserError(f"{self.data.root}: a dataset without pictures")
+        jobs.sort(key=self._shape)  # a batch of mixed shapes takes several passes
         with ExitStack() as stack:
             folders = [
                 stack.enter_context(runs.resumable_folder(each.target, each.record))
@@ -80,6 +82,10 @@ class Pass:
                 made["of"] = self.data.origin()
                 runs.write_json(folder / "manifest.json", manifest | made)
         return drawn
+
+    def _shape(self, job: Job) -> tuple[int, int]:
+        letterbox = self.stage.letterbox(*job.size)
+        return letterbox.out_width, letterbox.out_height
 
     def _batches(self, jobs: Sequence[Job]) -> list[Sequence[Job]]:
         """The same every time, whatever is done already."""
@@ -154,15 +160,16 @@ class Pass:
         folders: Sequence[Path],
     ) -> Iterator[partial[None]]:
         """A batch through the network; the writing that it leaves to be done."""
-        looked = self.stage.look(loaded)
         names = self.stage.names
-        made = self.stage.heatmaps(looked, recipes)
-        for recipe, folder, (maps, stacks) in zip(recipes, folders, made, strict=True):
-            scores = heatmaps.score_facts(maps, names)
-            for number, job in enumerate(part):
-                more = self.facts | scores[number] | {"picture": f"{job.split}/{job.name}"}
-                about = heatmaps.facts_of(recipe, names, looked.letterboxes[number], **more)
-                yield partial(heatmaps.write, job.heatmap(folder), stacks[number], about)
+        for looked in self.stage.look(loaded):
+            made = self.stage.heatmaps(looked, recipes)
+            for recipe, folder, (maps, stacks) in zip(recipes, folders, made, strict=True):
+                scores = heatmaps.score_facts(maps, names)
+                for place, number in enumerate(looked.numbers):
+                    job = part[number]
+                    more = self.facts | scores[place] | {"picture": f"{job.split}/{job.name}"}
+                    about = heatmaps.facts_of(recipe, names, looked.squares[place], **more)
+                    yield partial(heatmaps.write, job.heatmap(folder), stacks[place], about)
 
 
 def _finish(data: Dataset, folder: Path, target: Path, recipe: Recipe) -> Json:

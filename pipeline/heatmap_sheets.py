@@ -20,7 +20,7 @@ from pipeline.media import Input
 from pipeline.overlap import THREADS, Behind, read_ahead
 from pipeline.recipe import Order, Recipe
 from pipeline.runs import Json
-from pipeline.stage1 import Loaded, Looked, Stage1
+from pipeline.stage1 import Loaded, Stage1
 from pipeline.video import Frame
 from pipeline.yolo import Found
 
@@ -186,19 +186,24 @@ def _views(
     part: Sequence[tuple[Frame, Picture]], stage: Stage1, recipes: Sequence[Recipe], facts: Json
 ) -> Iterator[tuple[int, View]]:
     """A batch through the network: the number of the recipe, and each picture under it."""
-    looked: Looked = stage.look(_loaded(part, stage))
-    found = stage.boxes(looked, min(recipe.conf for recipe in recipes))
     both = [replace(recipe, compose=kind) for recipe in recipes for kind in ("stack", "average")]
-    made = stage.heatmaps(looked, both)
-    for number, recipe in enumerate(recipes):
-        (maps, stacks), (_, averages) = made[2 * number], made[2 * number + 1]
-        scores = heatmaps.score_facts(maps, stage.names)
-        for place, (frame, picture) in enumerate(part):
-            more = facts | scores[place] | {"picture": frame.name, "seconds": frame.seconds}
-            box = looked.letterboxes[place]
-            about = heatmaps.facts_of(recipe, stage.names, box, **more)
-            stack, average = stacks[place], averages[place]
-            yield number, View(frame, picture, box, stack, average, found[place], about, recipe)
+    views: dict[tuple[int, int], View] = {}
+    for looked in stage.look(_loaded(part, stage)):
+        found = stage.boxes(looked, min(recipe.conf for recipe in recipes))
+        made = stage.heatmaps(looked, both)
+        for number, recipe in enumerate(recipes):
+            (maps, stacks), (_, averages) = made[2 * number], made[2 * number + 1]
+            scores = heatmaps.score_facts(maps, stage.names)
+            for place, one in enumerate(looked.numbers):
+                frame, picture = part[one]
+                more = facts | scores[place] | {"picture": frame.name, "seconds": frame.seconds}
+                box, both_maps = looked.squares[place], (stacks[place], averages[place])
+                about = heatmaps.facts_of(recipe, stage.names, box, **more)
+                views[one, number] = View(
+                    frame, picture, box, *both_maps, found[place], about, recipe
+                )
+    for one, number in sorted(views):  # as they came
+        yield number, views[one, number]
 
 
 def _write(view: View, folder: Path) -> None:

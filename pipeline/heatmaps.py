@@ -1,8 +1,8 @@
 """Heatmaps: what the second stage looks at, and what people look at.
 
 One recipe leads from the levels of a head to the bytes of a heatmap, in training and in
-detection alike; it is written into every file. A heatmap lies on the letterboxed grid of
-its picture, a pixel for each cell of the finest level; what the letterbox padded is 0.
+detection alike; it is written into every file. A heatmap lies on the square of its
+letterboxed picture, a pixel for each cell of the finest level; what the letterbox padded is 0.
 """
 
 import json
@@ -78,7 +78,7 @@ def check(recipe: Recipe, levels: int = 3) -> None:
 
 
 def encode(maps: Maps, recipe: Recipe, letterboxes: Sequence[Letterbox]) -> NDArray[np.uint8]:
-    """The heatmaps (B, K or 1, H, W) of a batch, padding at 0."""
+    """The heatmaps (B, K or 1, S, S) of a batch, padding at 0."""
     values = maps.values.float()
     if recipe.compose == "average":
         predicted = (~maps.weak).float()
@@ -96,7 +96,12 @@ def encode(maps: Maps, recipe: Recipe, letterboxes: Sequence[Letterbox]) -> NDAr
     if not bool(share.isfinite().all()):
         raise UserError("the heatmaps hold values that are no numbers; are the weights damaged?")
     bytes_ = (share.pow(recipe.gamma) * 255).round().to(torch.uint8).cpu().numpy()
-    return np.asarray(bytes_, np.uint8)
+    height, width = bytes_.shape[2:]
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    square = np.zeros((*bytes_.shape[:2], side, side), np.uint8)
+    square[..., top : top + height, left : left + width] = bytes_
+    return square
 
 
 def peaks(maps: Maps, letterboxes: Sequence[Letterbox]) -> Tensor:

@@ -14,7 +14,7 @@ from pipeline.overlap import THREADS, ahead
 from pipeline.parts import PARTS, WHOLE_FACE
 from pipeline.recipe import Recipe
 from pipeline.runs import Json
-from pipeline.stage1 import Loaded, Stage1
+from pipeline.stage1 import Looked, Stage1
 from pipeline.stage2 import Stage2
 from pipeline.yolo import Found
 
@@ -64,8 +64,8 @@ def look(
         best: list[dict[str, NDArray[np.float32]]] = [{} for _ in part]
         for name, stage in firsts.items():
             follow = {key: second for key, (first, second) in seconds.items() if first == name}
-            squares = [stage.load(picture) for picture in loaded]
-            _ask(stage, squares, name, follow, said, best)
+            for looked in stage.look([stage.load(picture) for picture in loaded]):
+                _ask(stage, looked, name, follow, said, best)
         for number, row in enumerate(part):
             boxes, classes = data.labels(row)
             level = "no face" if split.endswith(EMPTY) else row["level"] or "unknown"
@@ -75,25 +75,24 @@ def look(
 
 def _ask(
     stage: Stage1,
-    squares: Loaded,
+    looked: Looked,
     name: str,
     follow: Mapping[str, Stage2],
     said: Sequence[dict[str, Answer]],
     best: Sequence[dict[str, NDArray[np.float32]]],
 ) -> None:
-    """A batch past one first stage and all second stages that live on its heatmaps."""
-    looked = stage.look(squares)
-    for number, found in enumerate(stage.boxes(looked, LEAST)):
+    """Pictures past one first stage and all second stages that live on its heatmaps."""
+    for number, found in zip(looked.numbers, stage.boxes(looked, LEAST), strict=True):
         said[number][name] = _answer(found, stage.names.index(PARTS[WHOLE_FACE]))
     peaks = [level.logits.flatten(2).amax(2) for level in looked.levels]
     scores = np.max([peak.float().sigmoid().cpu().numpy() for peak in peaks], axis=0)  # (B, K)
-    for number in range(len(squares)):
-        best[number][name] = scores[number]
+    for number, values in zip(looked.numbers, scores, strict=True):
+        best[number][name] = values
     names = list(follow)
     recipes: list[Recipe] = [follow[key].recipe for key in names]
     for key, (_, stacks) in zip(names, stage.heatmaps(looked, recipes), strict=True):
-        answers = follow[key].boxes(list(stacks), looked.letterboxes, LEAST)
-        for number, found in enumerate(answers):
+        answers = follow[key].boxes(list(stacks), looked.squares, LEAST)
+        for number, found in zip(looked.numbers, answers, strict=True):
             said[number][key] = _answer(found, 0)
 
 

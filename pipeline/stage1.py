@@ -31,18 +31,26 @@ Loaded = list[tuple[Picture, Letterbox]]  # letterboxed pictures and how they we
 
 @dataclass(frozen=True, eq=False)
 class Looked:
-    """A batch after its one forward pass."""
+    """Pictures of one shape after their one forward pass."""
 
-    batch: Tensor  # (B, 3, S, S) in 0 to 1
+    numbers: list[int]  # which they are of those that were given
+    batch: Tensor  # (B, 3, H, W) in 0 to 1
     levels: list[cam.Level]
     letterboxes: list[Letterbox]
 
-    def only(self, numbers: Sequence[int]) -> "Looked":
-        """Some pictures of the batch."""
+    @property
+    def squares(self) -> list[Letterbox]:
+        """The letterboxes with the padding that was left out: heatmaps lie on these."""
+        side = max(self.batch.shape[2:])
+        return [Letterbox(each.width, each.height, side, side) for each in self.letterboxes]
+
+    def only(self, places: Sequence[int]) -> "Looked":
+        """Some of them."""
         return Looked(
-            self.batch[numbers],
-            [level.only(numbers) for level in self.levels],
-            [self.letterboxes[number] for number in numbers],
+            [self.numbers[place] for place in places],
+            self.batch[places],
+            [level.only(places) for level in self.levels],
+            [self.letterboxes[place] for place in places],
         )
 
 
@@ -60,26 +68,28 @@ class Stage1:
         """The parts, in the order of their ids."""
         return list(ten.PARTS)
 
-    def load(self, picture: Picture, *, rectangle: bool = False) -> tuple[Picture, Letterbox]:
-        """A picture, letterboxed into the square that the network was trained on.
+    def letterbox(self, width: int, height: int) -> Letterbox:
+        """Into the square of ``imgsz``, without its cells that would be padding alone."""
+        cell = max(self.network.strides)
+        inner = Letterbox(width, height, self.imgsz, self.imgsz).size
+        return Letterbox(width, height, *(math.ceil(side / cell) * cell for side in inner))
 
-        A rectangle is the square without the rows or columns of cells that are padding alone.
-        """
-        height, width = picture.shape[:2]
-        out_width = out_height = self.imgsz
-        if rectangle:
-            cell = max(self.network.strides)
-            inner = Letterbox(width, height, self.imgsz, self.imgsz).size
-            out_width, out_height = (math.ceil(side / cell) * cell for side in inner)
-        letterbox = Letterbox(width, height, out_width, out_height)
+    def load(self, picture: Picture) -> tuple[Picture, Letterbox]:
+        """A picture, letterboxed."""
+        letterbox = self.letterbox(picture.shape[1], picture.shape[0])
         return letterbox.picture(picture), letterbox
 
-    def look(self, loaded: Loaded) -> Looked:
-        """One forward pass."""
-        squares = np.stack([square for square, _ in loaded])  # (B, S, S, 3)
-        batch = torch.from_numpy(squares).to(self.network.device).permute(0, 3, 1, 2)
-        scaled = (batch.half() if self.half else batch.float()) / 255
-        return Looked(scaled, self.network.look(scaled), [letterbox for _, letterbox in loaded])
+    def look(self, loaded: Loaded) -> Iterator[Looked]:
+        """One forward pass for each shape that there is among the pictures."""
+        alike: dict[tuple[int, ...], list[int]] = {}
+        for number, (picture, _) in enumerate(loaded):
+            alike.setdefault(picture.shape, []).append(number)
+        for numbers in alike.values():
+            pictures = np.stack([loaded[number][0] for number in numbers])  # (B, H, W, 3)
+            batch = torch.from_numpy(pictures).to(self.network.device).permute(0, 3, 1, 2)
+            scaled = (batch.half() if self.half else batch.float()) / 255
+            letterboxes = [loaded[number][1] for number in numbers]
+            yield Looked(numbers, scaled, self.network.look(scaled), letterboxes)
 
     def boxes(self, looked: Looked, conf: float, iou: float = yolo.NMS_IOU) -> list[Found]:
         """What was found in each picture, in its own pixels."""
@@ -99,7 +109,7 @@ class Stage1:
         return heatmaps.draw(looked.levels, recipe, partial(reference_maps, model, looked.batch))
 
     def heatmaps(self, looked: Looked, recipes: Sequence[Recipe]) -> list[tuple[Maps, Stack]]:
-        """Maps and heatmaps (B, K or 1, H, W) for each recipe, each method drawn once."""
+        """Maps and heatmaps (B, K or 1, S, S) for each recipe, each method drawn once."""
         drawn: dict[Recipe, Maps] = {}
         out = []
         for recipe in recipes:
@@ -112,8 +122,7 @@ class Stage1:
     def measure(self, drawings: Sequence[Recipe], sample: Iterable[Loaded]) -> dict[Recipe, float]:
         """The peak of each drawing on a sample of pictures; none on none."""
         peaks: dict[Recipe, list[Tensor]] = {}
-        for loaded in sample:
-            looked = self.look(loaded)
+        for looked in (looked for loaded in sample for looked in self.look(loaded)):
             for drawing in drawings:
                 maps = self.draw(looked, drawing)
                 found = heatmaps.peaks(maps, looked.letterboxes).cpu()

@@ -19,12 +19,13 @@ from pipeline.heatmaps import Stack
 from pipeline.images import Letterbox, Picture
 from pipeline.overlap import THREADS, ahead, read_ahead
 from pipeline.parts import PARTS, WHOLE_FACE
-from pipeline.stage1 import Loaded, Stage1, open_stage1
+from pipeline.stage1 import Loaded, Looked, Stage1, open_stage1
 from pipeline.stage2 import Stage2, open_stage2
 from pipeline.video import Frame, Wanted, everything
 from pipeline.yolo import Found
 
 SAME = 0.45  # IoU from which a box of stage 2 repeats a face that stage 1 has found
+LARGE = 200_000_000  # bytes of frames after which a batch is not filled up
 NO_EVIDENCE = 0.01  # if no part's best score reaches it, there was nothing to draw
 
 
@@ -87,7 +88,7 @@ class TwoStage:
             raise UserError(
                 f"a picture is RGB uint8 (H, W, 3), not {picture.dtype} {picture.shape}"
             )
-        faces = self.batch([self.first.load(picture, rectangle=True)])[0]
+        faces = self.batch([self.first.load(picture)])[0]
         return replace(faces, picture=picture)
 
     def stream(
@@ -111,18 +112,24 @@ class TwoStage:
 
         After every ``cut`` frames a batch ends: who goes on from there has the same batches.
         """
-        ready = ahead(self._prepared, read_ahead(frames, batch), THREADS, batch)
-        for part in _alike(ready, batch, cut):
-            loaded = [each for _, each in part if each is not None]
-            found = iter(self.batch(loaded) if loaded else [])
-            for frame, each in part:
-                unread = Detections.empty(reason=frame.reason)
-                yield frame, (unread if each is None else next(found))
+        parts = read_ahead(_parts(frames, batch, cut), 1)
+        for part, loaded in ahead(self._prepared, parts, THREADS, 1):
+            found = iter(self.batch(loaded))
+            for frame in part:
+                unread = frame.picture is None
+                yield frame, Detections.empty(reason=frame.reason) if unread else next(found)
 
     def batch(self, loaded: Loaded) -> list[Detections]:
-        """Letterboxed pictures of one shape past both stages."""
+        """Letterboxed pictures past both stages."""
+        found: dict[int, Detections] = {}
         start = time.perf_counter()
-        looked = self.first.look(loaded)
+        for looked in self.first.look(loaded):
+            found |= zip(looked.numbers, self._both(looked, start), strict=True)
+            start = time.perf_counter()
+        return [found[number] for number in range(len(loaded))]
+
+    def _both(self, looked: Looked, start: float) -> list[Detections]:
+        """Pictures that stage 1 has looked at since ``start``, past what follows."""
         found = [
             self._found(one, letterbox)
             for one, letterbox in zip(
@@ -136,7 +143,7 @@ class TwoStage:
             start = time.perf_counter()
             maps, stacks = self.first.heatmaps(looked.only(missed), [self.second.recipe])[0]
             drawn = time.perf_counter()
-            boxes = [looked.letterboxes[number] for number in missed]
+            boxes = [looked.squares[number] for number in missed]
             answers = self.second.boxes(list(stacks), boxes, self.fallback_conf, self.iou)
             ended = time.perf_counter()
             ms = ms | {
@@ -156,10 +163,9 @@ class TwoStage:
                 found[number] = replace(found[number], reason=why)
         return found
 
-    def _prepared(self, frame: Frame) -> tuple[Frame, tuple[Picture, Letterbox] | None]:
-        if frame.picture is None:
-            return frame, None
-        return frame, self.first.load(frame.picture, rectangle=True)
+    def _prepared(self, part: list[Frame]) -> tuple[list[Frame], Loaded]:
+        pictures = [frame.picture for frame in part if frame.picture is not None]
+        return part, [self.first.load(picture) for picture in pictures]
 
     def _found(self, found: Found, letterbox: Letterbox) -> Detections:
         """What stage 1 says of a picture."""
@@ -206,20 +212,16 @@ def _reason(one: Detections) -> str:
     return "evidence, but no box" if one.weak else "parts seen, but no box"
 
 
-def _alike(
-    ready: Iterator[tuple[Frame, tuple[Picture, Letterbox] | None]], size: int, cut: int
-) -> Iterator[list[tuple[Frame, tuple[Picture, Letterbox] | None]]]:
-    """Frames in order, in parts of one shape; those without a picture go with any."""
-    part: list[tuple[Frame, tuple[Picture, Letterbox] | None]] = []
-    shape: tuple[int, ...] | None = None
-    for number, (frame, loaded) in enumerate(ready):
-        new = None if loaded is None else loaded[0].shape
-        full = len(part) == size or (cut > 0 and number % cut == 0)
-        if part and (full or (new is not None and shape not in {None, new})):
+def _parts(frames: Iterator[Frame], size: int, cut: int) -> Iterator[list[Frame]]:
+    """Frames in order, so many at once; fewer where they are large."""
+    part: list[Frame] = []
+    held = 0
+    for number, frame in enumerate(frames):
+        if part and (len(part) == size or held > LARGE or (cut and number % cut == 0)):
             yield part
-            part, shape = [], None
-        part.append((frame, loaded))
-        shape = new or shape
+            part, held = [], 0
+        part.append(frame)
+        held += 0 if frame.picture is None else frame.picture.nbytes
     if part:
         yield part
 

@@ -39,13 +39,15 @@ class First:
     def __init__(self, says, best=0.1):
         self.says, self.best, self.asked = says, best, []
 
-    def load(self, picture, *, rectangle=False):
-        assert rectangle
+    def load(self, picture):
         height, width = picture.shape[:2]
         return picture, Letterbox(width, height, width, height)
 
     def look(self, loaded):
-        return Looked([int(picture[0, 0, 0]) for picture, _ in loaded], [b for _, b in loaded])
+        for shape in dict.fromkeys(picture.shape for picture, _ in loaded):
+            numbers = [n for n, (picture, _) in enumerate(loaded) if picture.shape == shape]
+            greys = [int(loaded[number][0][0, 0, 0]) for number in numbers]
+            yield Looked(numbers, greys, [loaded[number][1] for number in numbers])
 
     def boxes(self, looked, *_):
         return [self.says[grey] for grey in looked.greys]
@@ -60,11 +62,16 @@ class First:
 
 
 class Looked:
-    def __init__(self, greys, letterboxes):
-        self.greys, self.letterboxes = greys, letterboxes
+    def __init__(self, numbers, greys, letterboxes):
+        self.numbers, self.greys, self.letterboxes = numbers, greys, letterboxes
+
+    @property
+    def squares(self):
+        return self.letterboxes
 
     def only(self, numbers):
         return Looked(
+            [self.numbers[number] for number in numbers],
             [self.greys[number] for number in numbers],
             [self.letterboxes[number] for number in numbers],
         )
@@ -89,7 +96,7 @@ def detector(first, second=None, **settings):
 
 
 def batch(it, greys):
-    return it.batch([it.first.load(picture(grey), rectangle=True) for grey in greys])
+    return it.batch([it.first.load(picture(grey)) for grey in greys])
 
 
 def test_stage_2_is_asked_only_where_stage_1_is_silent():
@@ -191,6 +198,30 @@ def test_a_batch_ends_where_a_part_ends():
     assert sizes == [4, 2, 4, 1]
 
 
+def test_a_batch_ends_early_where_frames_are_large(monkeypatch):
+    """Memory is bounded in bytes, too: a folder may hold 100-megapixel photographs."""
+    first = First({1: found(FACE, 0.9)})
+    sizes = []
+    it = detector(first)
+    look = first.look
+    first.look = lambda loaded: sizes.append(len(loaded)) or look(loaded)
+    monkeypatch.setattr("pipeline.two_stage.LARGE", 3 * picture(1).nbytes - 1)
+    frames = (Frame(picture(1), str(number), "x", number) for number in range(7))
+    assert len(list(it.look(frames, 4))) == 7
+    assert sizes == [3, 3, 1]
+
+
+def test_shapes_may_be_mixed_in_a_batch():
+    """Each goes through the network with its like, and all come back in order."""
+    first = First({grey: found(FACE + grey, 0.9) for grey in range(5)})
+    frames = (
+        Frame(picture(grey)[: 80 - 20 * (grey % 2)], str(grey), "x", grey) for grey in range(5)
+    )
+    seen = list(detector(first).look(frames, 4))
+    assert [faces.size for _, faces in seen] == [(100, 80 - 20 * (n % 2)) for n in range(5)]
+    assert [int(faces.boxes[0, 0]) for _, faces in seen] == [10, 11, 12, 13, 14]
+
+
 def test_a_face_is_held_over_a_short_gap_and_marked():
     """Not over a long one, not for pictures, and a held face is not held on from itself."""
     hold = Hold(1.0)
@@ -212,15 +243,15 @@ def test_a_rectangle_is_the_square_without_its_padding():
     """The same pixels at the same scale; the cells that are padding alone are left out."""
     stage = Stage1(Network(yolo.build("n", PARTS)), 320)
     wide = np.random.default_rng(0).integers(0, 255, (1080, 1920, 3), np.uint8)
-    square, whole = stage.load(wide)
-    small, part = stage.load(wide, rectangle=True)
+    small, part = stage.load(wide)
+    whole = Letterbox(1920, 1080, 320, 320)
+    square = whole.picture(wide)
 
-    assert square.shape == (320, 320, 3)
     assert small.shape == (192, 320, 3)
     assert part.scale == whole.scale
     top = whole.offset[1] - part.offset[1]
     np.testing.assert_array_equal(small, square[top : top + 192])
-    assert stage.load(wide[:, :1080], rectangle=True)[0].shape == (320, 320, 3)
+    assert stage.load(wide[:, :1080])[0].shape == (320, 320, 3)
 
 
 @pytest.fixture

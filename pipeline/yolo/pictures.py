@@ -4,7 +4,7 @@
 - A mirrored face has its left where its right was: classes change places with it, and in a
   stack of heatmaps the channels do, too.
 - What lies outside a heatmap is dark, not grey.
-- Validation sees squares, as detection does, not Ultralytics' rectangles.
+- Validation sees squares, not Ultralytics' rectangles, which pad small heatmaps by a third.
 
 All this follows from the data yaml, so that the processes of several GPUs agree on it.
 """
