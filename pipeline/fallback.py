@@ -2,14 +2,16 @@
 
 Over all pictures a second stage looks surer than it is where it is needed, because there it
 sees little. So its threshold is the lowest that keeps a precision on those heatmaps of
-validation whose pictures its first stage leaves without a face.
+validation whose pictures its first stage leaves without a face, windows without one among them.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 
 from pipeline import boxes as box
 from pipeline import heatmaps
-from pipeline.dataset import Dataset
+from pipeline.dataset import EMPTY, Dataset
 from pipeline.images import Letterbox
 from pipeline.missed import ENOUGH, lowest
 from pipeline.parts import PARTS, WHOLE_FACE
@@ -21,23 +23,33 @@ PRECISION = 0.9
 FEWEST = 20  # silent pictures; on fewer a share says nothing
 
 
-def chosen(second: Stage2, data: Dataset, conf: float) -> Json | None:
+def chosen(second: Stage2, data: Dataset, beside: Dataset | None, conf: float) -> Json | None:
     """The threshold and what it was chosen on; none if there is too little to choose on.
 
-    ``conf`` is the threshold of the first stage, ``data`` holds its heatmaps.
+    ``conf`` is the threshold of the first stage, ``data`` holds its heatmaps, ``beside`` those of
+    windows without a face.
     """
-    silent = [row for row in data.rows("val") if row["best"][PARTS[WHOLE_FACE]] < conf]
+    silent = list(_silent(data, "val", conf))
     if len(silent) < FEWEST:
         return None
+    if beside is not None:
+        silent += _silent(beside, "val" + EMPTY, conf)
     scores, right = np.zeros(len(silent)), np.zeros(len(silent), bool)
-    for number, row in enumerate(silent):
-        stack, _ = heatmaps.read(data.picture(row))
+    for number, (source, row) in enumerate(silent):
+        stack, _ = heatmaps.read(source.picture(row))
         whole = Letterbox(*row["size"], *row["size"])  # labels lie on the square, too
         found = second.boxes([stack], [whole], LEAST)[0]
         if len(found.scores):
-            truth, _ = data.labels(row)
+            truth, _ = source.labels(row)
             overlaps = box.iou(found.boxes[:1], truth)
             scores[number], right[number] = found.scores[0], (overlaps >= ENOUGH).any()
     threshold = min(lowest(scores, right, PRECISION), 1.0)  # 1: it is never precise enough
     how = {"precision": PRECISION, "silent pictures": len(silent), "first stage's": conf}
     return {"threshold": threshold, "chosen": how}
+
+
+def _silent(data: Dataset, split: str, conf: float) -> Iterator[tuple[Dataset, Json]]:
+    """The heatmaps of pictures in which the first stage finds no face."""
+    for row in data.rows(split):
+        if row["best"][PARTS[WHOLE_FACE]] < conf:
+            yield data, row

@@ -91,9 +91,7 @@ class _Training:
             if manifest is None:
                 self._train(folder, data, settings, start)
                 manifest = record | self._published(folder, data, settings)
-                manifest["data"] = data.origin()
-                if self.beside is not None:
-                    manifest["faces"] = self.beside.origin()
+                manifest |= self._origins(data)
                 manifest["made"] = runs.provenance()
                 runs.write_json(folder / "manifest.json", manifest)
             _tidy(folder)
@@ -108,10 +106,9 @@ class _Training:
         sources = {"dataset": data.fingerprint(), "weights": weights}
         return {"settings": settings | how, "sources": sources}
 
-    @property
-    def beside(self) -> "Dataset | None":
-        """Another dataset to learn from, of whole faces."""
-        return None
+    def _origins(self, data: "Dataset") -> Json:
+        """Where what was learned from comes from."""
+        return {"data": data.origin()}
 
     def _train(self, folder: Path, data: "Dataset", settings: Json, start: Path | None) -> None:
         from pipeline.yolo import training
@@ -197,40 +194,29 @@ class _Training:
 
 
 @dataclass(frozen=True)
-class TrainParts(_Training):
-    """Train stage 1: a YOLOv5 of the ten facial parts, on pictures.
-
-    Left and right are safe: a mirrored face exchanges the classes of its sides.
-
-    Example: uncover train parts --data faces --size n
-    Then:    uncover train parts --data hidden --faces wider --weights parts-clear --preset onward
-    """
-
-    kind: ClassVar[Kind] = "parts"
+class _Beside(_Training):
+    """A training that may learn from a second dataset, of scenes, beside the first."""
 
     faces: str = ""
-    """Another prepared dataset (prepare --classes face --empty 2) to learn whole faces from, with
-    small ones, several in a picture, really hidden ones; of their parts nothing is assumed. Its
+    """Another prepared dataset to learn whole faces from: scenes (prepare --classes face --empty 2)
+    with small ones, several in a picture, really hidden ones; for stage 2, its heatmaps. Its
     windows without a face are learned and validated on, too."""
 
     faces_weight: int = 3
     """How often an epoch comes upon each picture of --faces."""
 
     def check(self, data: "Dataset") -> None:
-        """A dataset of the ten parts."""
-        from pipeline.parts import PARTS
-
-        if data.names != list(PARTS):
-            raise UserError(
-                f"{data.root}: a dataset of {', '.join(data.names)}; the ten parts come from "
-                "'uncover prepare' with --classes parts"
-            )
+        """Of --faces: whole faces alone, pictures of the same kind."""
         super().check(data)
         beside = self.beside
         if beside is not None:
             labels = beside.manifest()["labels"]
-            if beside.names != ["face"] or beside.channels != 3 or not labels.get("train"):
-                raise UserError(f"--faces {self.faces}: no dataset of pictures with faces in train")
+            fits = beside.names == ["face"] and beside.channels == data.channels
+            if not fits or not labels.get("train"):
+                raise UserError(
+                    f"--faces {self.faces}: no dataset of whole faces alone with pictures of "
+                    f"{data.channels} channels in train"
+                )
         if self.faces_weight < 1:
             raise UserError(f"--faces-weight {self.faces_weight}: expected 1 or more")
 
@@ -247,7 +233,8 @@ class TrainParts(_Training):
             content["train"] = [content["train"], *(str(each) for each in more if each.is_dir())]
             if judged == "val" and (root / "val_empty").is_dir():
                 content["val"] = [content["val"], str(root / "val_empty")]
-            content["faces"] = {"root": str(beside.root.resolve()), "number": data.face}
+            if len(content["names"]) > 1:  # of the other classes nothing is known there
+                content["faces"] = {"root": str(beside.root.resolve()), "number": data.face}
         return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
     @cached_property
@@ -264,6 +251,35 @@ class TrainParts(_Training):
             record["settings"]["faces_weight"] = self.faces_weight
             record["sources"]["faces"] = beside.fingerprint()
         return record
+
+    def _origins(self, data: "Dataset") -> Json:
+        beside = self.beside
+        more = {} if beside is None else {"faces": beside.origin()}
+        return super()._origins(data) | more
+
+
+@dataclass(frozen=True)
+class TrainParts(_Beside):
+    """Train stage 1: a YOLOv5 of the ten facial parts, on pictures.
+
+    Left and right are safe: a mirrored face exchanges the classes of its sides.
+
+    Example: uncover train parts --data faces --size n
+    Then:    uncover train parts --data hidden --faces wider --weights parts-clear --preset onward
+    """
+
+    kind: ClassVar[Kind] = "parts"
+
+    def check(self, data: "Dataset") -> None:
+        """A dataset of the ten parts."""
+        from pipeline.parts import PARTS
+
+        if data.names != list(PARTS):
+            raise UserError(
+                f"{data.root}: a dataset of {', '.join(data.names)}; the ten parts come from "
+                "'uncover prepare' with --classes parts"
+            )
+        super().check(data)
 
 
 @dataclass(frozen=True)
@@ -290,20 +306,34 @@ class TrainFace(_Training):
 
 
 @dataclass(frozen=True)
-class TrainHeatmap(_Training):
+class TrainHeatmap(_Beside):
     """Train stage 2: a YOLOv5 that finds the whole face in heatmaps, from scratch.
 
     Example: uncover extract --data faces --weights runs/train/parts-faces/best.pt --name maps
     Then:    uncover train heatmap --data maps
+    With scenes: uncover extract --data scenes --weights ... --name scene-maps --like maps
+             uncover train heatmap --data maps --faces scene-maps
     """
 
     kind: ClassVar[Kind] = "heatmap"
 
+    first_conf: float = 0.0
+    """From which score on stage 1 is believed, beside this stage 2, whose own threshold is chosen
+    where stage 1 is silent; 0: the threshold in the weights of stage 1."""
+
     def check(self, data: "Dataset") -> None:
-        """A dataset of heatmaps."""
+        """A dataset of heatmaps; beside it, others that were made in the same way."""
         if "recipe" not in data.manifest():
             raise UserError(f"{data.root}: no heatmaps; 'uncover extract' makes them")
         super().check(data)
+        if not 0 <= self.first_conf <= 1:
+            raise UserError(f"--first-conf {self.first_conf:g}: expected a number between 0 and 1")
+        beside = self.beside
+        if beside is not None and self._about(beside) != self._about(data):
+            raise UserError(
+                f"--faces {self.faces}: heatmaps of another kind than those of {self.data}; "
+                f"'uncover extract --like {self.data}' makes such as they are"
+            )
 
     def _about(self, data: "Dataset") -> Json:
         manifest = data.manifest()
@@ -313,11 +343,17 @@ class TrainHeatmap(_Training):
     def _believed(self, weights: Path, data: "Dataset") -> Json:
         from pipeline import fallback, stage2
 
-        conf = data.manifest()["weights"].get("threshold")
+        conf = self.first_conf or data.manifest()["weights"].get("threshold")
         if conf is None:
             return {}
         second = stage2.open_stage2(weights, self._devices()[0])
-        return fallback.chosen(second, data, conf) or {}
+        return fallback.chosen(second, data, self.beside, conf) or {}
+
+    def _record(self, data: "Dataset", settings: Json, start: Path | None) -> Json:
+        record = super()._record(data, settings, start)
+        if self.first_conf:
+            record["settings"]["first_conf"] = self.first_conf
+        return record
 
 
 def _check_start(path: Path, data: "Dataset", size: Size) -> None:

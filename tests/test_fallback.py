@@ -34,10 +34,11 @@ class Second:
 def maps(tmp_path):
     """Heatmaps with a score of stage 1, a score of stage 2, and whether that one is right."""
 
-    def build(rows):
-        for folder in ("images/val", "labels/val"):
-            (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / "data.yaml").write_text("names: {0: face}\n")
+    def build(rows, split="val"):
+        root = tmp_path / split
+        for folder in (f"images/{split}", f"labels/{split}"):
+            (root / folder).mkdir(parents=True)
+        (root / "data.yaml").write_text("names: {0: face}\n")
         lines = []
         for number, (first, second, right) in enumerate(rows):
             name, size = f"{number:03d}.tif", [32, 32]
@@ -45,12 +46,13 @@ def maps(tmp_path):
             stack[0, 0, :2] = round(second * 255), right
             recipe = Recipe(compose="average", peak=1.0)
             facts = heatmaps.facts_of(recipe, list(PARTS), Letterbox(32, 32, 32, 32))
-            heatmaps.write(tmp_path / "images" / "val" / name, stack, facts)
-            (tmp_path / "labels" / "val" / f"{number:03d}.txt").write_text("0 .5 .5 .5 .5\n")
-            row = {"split": "val", "name": name, "size": size, "best": {"whole face": first}}
+            heatmaps.write(root / "images" / split / name, stack, facts)
+            label = "0 .5 .5 .5 .5\n" if split == "val" else ""
+            (root / "labels" / split / f"{number:03d}.txt").write_text(label)
+            row = {"split": split, "name": name, "size": size, "best": {"whole face": first}}
             lines.append(json.dumps(row))
-        (tmp_path / "annotations.jsonl").write_text("\n".join(lines) + "\n")
-        return Dataset(tmp_path)
+        (root / "annotations.jsonl").write_text("\n".join(lines) + "\n")
+        return Dataset(root)
 
     return build
 
@@ -59,7 +61,8 @@ def test_only_silent_pictures_count(maps):
     """Sure and wrong where stage 1 speaks moves nothing; nine of ten right is enough."""
     silent = [(0.1, 0.8 - number / 100, number != 5) for number in range(20)]
     unsure = [(0.1, 0.2, False)] * 5
-    found = fallback.chosen(Second(), maps(silent + unsure + [(0.9, 1.0, False)] * 30), 0.3)
+    spoken = [(0.9, 1.0, False)] * 30
+    found = fallback.chosen(Second(), maps(silent + unsure + spoken), None, 0.3)
 
     assert found["threshold"] == pytest.approx(0.61, abs=0.003)
     assert found["chosen"]["silent pictures"] == 25
@@ -69,13 +72,25 @@ def test_a_picture_without_an_answer_is_no_answer(maps):
     """A score of 0 is under every threshold."""
     rows = [(0.1, 0.5, True)] * 20 + [(0.1, 0.0, False)] * 20
 
-    assert fallback.chosen(Second(), maps(rows), 0.3)["threshold"] == pytest.approx(0.5, abs=0.003)
+    found = fallback.chosen(Second(), maps(rows), None, 0.3)
+    assert found["threshold"] == pytest.approx(0.5, abs=0.003)
+
+
+def test_an_answer_in_a_window_without_a_face_is_wrong(maps):
+    """Where stage 1 is silent there, too; a score over all of these is asked for then."""
+    rows = [(0.1, 0.5 + number / 100, True) for number in range(20)]
+    windows = [(0.1, 0.575, True)] * 3 + [(0.9, 1.0, True)] * 30
+    found = fallback.chosen(Second(), maps(rows), maps(windows, "val_empty"), 0.3)
+
+    assert found["threshold"] == pytest.approx(0.58, abs=0.003)
+    assert found["chosen"]["silent pictures"] == 23
 
 
 @pytest.mark.parametrize("rows", [[(0.1, 0.9, True)] * 5, [(0.9, 0.9, True)] * 50])
 def test_too_few_silent_pictures_choose_nothing(maps, rows):
-    assert fallback.chosen(Second(), maps(rows), 0.3) is None
+    assert fallback.chosen(Second(), maps(rows), None, 0.3) is None
 
 
 def test_who_is_never_precise_is_never_believed(maps):
-    assert fallback.chosen(Second(), maps([(0.1, 0.9, False)] * 50), 0.3)["threshold"] == 1.0
+    rows = [(0.1, 0.9, False)] * 50
+    assert fallback.chosen(Second(), maps(rows), None, 0.3)["threshold"] == 1.0

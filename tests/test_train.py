@@ -90,8 +90,37 @@ def test_whole_faces_are_learned_beside_the_parts(place):
     assert found["sources"]["faces"]["pictures"] == 4 + 3 + 2 * 7
     assert found["settings"]["faces_weight"] == 3
     assert found["faces"]["pictures"]["train_empty"] == 8
-    with pytest.raises(UserError, match="no dataset of pictures with faces"):
+    with pytest.raises(UserError, match="no dataset of whole faces alone"):
         TrainParts("faces", "wrong", faces="faces", schedule=few, device="cpu").run()
+
+
+def test_heatmaps_of_scenes_are_learned_beside_others(place):
+    """Windows without a face are validated on; heatmaps of another recipe are refused."""
+    from pipeline.recipe import Recipe
+
+    weights = str(place / "runs" / "train" / "parts" / "best.pt")
+    scenes = wider_folder(place / "more-wider", train=4, val=3)
+    Prepare((f"wider={scenes}",), "more-scenes", classes="face", empty=2, workers=1).run()
+    Extract(weights, "first-maps", data="faces", imgsz=96).run()
+    Extract(weights, "scene-maps", data="more-scenes", like="first-maps").run()
+    average = Recipe(compose="average", peak=1.0)
+    Extract(weights, "other-maps", data="more-scenes", imgsz=96, recipe=average).run()
+    Extract(weights, "peak-maps", data="more-scenes", imgsz=96, recipe=Recipe(peak=1.0)).run()
+    few = Schedule(epochs=1, imgsz=64, batch=8)
+    with pytest.raises(UserError, match="no dataset of whole faces alone with pictures of 10"):
+        TrainHeatmap("first-maps", faces="other-maps", schedule=few, device="cpu").run()
+    with pytest.raises(UserError, match="extract --like first-maps"):
+        TrainHeatmap("first-maps", faces="peak-maps", schedule=few, device="cpu").run()
+    with pytest.raises(UserError, match="--first-conf 2"):
+        TrainHeatmap("first-maps", first_conf=2.0, schedule=few, device="cpu").run()
+    folder = TrainHeatmap("first-maps", faces="scene-maps", schedule=few, device="cpu").run()
+    told = yaml.safe_load((folder / "data.yaml").read_text())
+
+    root = place / "datasets" / "scene-maps" / "images"
+    assert told["train"][1:] == [str(root / "train")] * 3 + [str(root / "train_empty")]
+    assert told["val"][1] == str(root / "val_empty")
+    assert "faces" not in told
+    assert manifest(folder)["faces"]["pictures"]["train_empty"] == 8
 
 
 def test_other_settings_are_refused_by_name(place):
