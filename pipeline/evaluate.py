@@ -34,7 +34,9 @@ class Evaluate:
     the lowest that keep --precision on what that first stage misses in the val split of
     --validation.
 
-    Writes runs/evaluate/NAME: missed.csv, pairs.csv, predictions.jsonl, manifest.json.
+    And every detector alone, threshold by threshold, with how often it sees a face in --empty.
+
+    Writes runs/evaluate/NAME: points.csv, missed.csv, pairs.csv, predictions.jsonl, manifest.json.
 
     Example: uncover evaluate --data unseen --validation hidden --stage1 clear.pt --stage2 maps.pt
     """
@@ -113,8 +115,8 @@ class Evaluate:
                 runs.write_text(folder / f"{name}.csv", tables.as_csv(rows))
             made = {"thresholds": thresholds, "made": runs.provenance()}
             runs.write_json(folder / "manifest.json", record | made)
-        for rows in found.values():
-            print(tables.as_text(rows))
+        for name, rows in found.items():
+            print(tables.as_text([row for row in rows if name != "points" or row["note"]]))
         print(target)
         return target
 
@@ -185,12 +187,19 @@ def judged(
     precision: float,
 ) -> dict[str, list[Json]]:
     """The tables by their names; thresholds but those given are chosen on validation."""
+    from pipeline import points
+
     pairs = [
         _pair(validation, base, conf, other, precision)
         for base, conf in thresholds.items()
         for other in validation[0].answers
     ]
     return {
+        "points": [
+            row
+            for name in validation[0].answers
+            for row in points.rows(validation, scenes, name, thresholds.get(name))
+        ],
         "missed": [row for pair in pairs for row in _missed(scenes, pair)],
         "pairs": [row for pair in pairs for row in _detected(scenes, pair)],
     }

@@ -67,7 +67,7 @@ def tally(scenes: Sequence[Scene], base: str, conf: float, other: str, other_con
     silent = [scene for scene in scenes if is_silent(scene, base, conf)]
     answered = [scene for scene in silent if best_of(scene.answers[other]) >= other_conf]
     overlaps = np.array([overlap(scene, other) for scene in answered])
-    found = [_matches(_confident(scene, base, conf), scene.truth) for scene in faces]
+    found = [matches(_confident(scene, base, conf), scene.truth).any() for scene in faces]
     return Tally(
         len(faces),
         sum(not n and not is_silent(s, base, conf) for n, s in zip(found, faces, strict=True)),
@@ -131,7 +131,7 @@ def detection(
             second = scene.answers[other]
             boxes = second.boxes[int(np.argmax(second.scores))][None]
         faces, given = faces + len(scene.truth), given + len(boxes)
-        right += _matches(boxes, scene.truth)
+        right += int(matches(boxes, scene.truth).sum())
     return Detection(faces, given, right)
 
 
@@ -140,12 +140,11 @@ def _confident(scene: Scene, name: str, conf: float) -> box.Boxes:
     return answer.boxes[answer.scores >= conf]
 
 
-def _matches(boxes: box.Boxes, truth: box.Boxes) -> int:
-    """How many boxes, best first, find a face that none before has found."""
-    free = np.ones(len(truth), bool)
-    overlaps = box.iou(boxes, truth)
-    for row in overlaps:
+def matches(boxes: box.Boxes, truth: box.Boxes) -> NDArray[np.bool_]:
+    """Which boxes, best first, find a face that none before has found."""
+    free, right = np.ones(len(truth), bool), np.zeros(len(boxes), bool)
+    for number, row in enumerate(box.iou(boxes, truth)):
         fits = np.where(free, row, 0)
         if len(fits) and fits.max() >= ENOUGH:
-            free[int(np.argmax(fits))] = False
-    return int((~free).sum())
+            free[int(np.argmax(fits))], right[number] = False, True
+    return right

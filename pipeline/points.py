@@ -1,0 +1,92 @@
+"""A detector at every threshold: what it finds, and how often it sees a face where none is."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.missed import matches
+from pipeline.predictions import Scene
+from pipeline.runs import Json
+
+AS_GOOD = 0.003  # of F1: the lowest threshold within it of the best is taken, as in training
+_STEPS = np.arange(1, 1000) / 1000
+_SHOWN = np.arange(5, 100, 5) / 100
+
+
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """All boxes of a detector, each right or wrong, whatever the threshold."""
+
+    scores: NDArray[np.float64]  # (N,)
+    right: NDArray[np.bool_]  # (N,) it finds a face that no surer box has found
+    faces: int
+    windows: NDArray[np.float64]  # (W,) the best score in each picture without a face
+
+    def at(self, threshold: float) -> tuple[float, float]:
+        """Recall and precision; 0 and 1 of nothing."""
+        kept = self.right[self.scores >= threshold]
+        recall = float(kept.sum()) / self.faces if self.faces else 0.0
+        return recall, float(kept.mean()) if len(kept) else 1.0
+
+    def f1(self, threshold: float) -> float:
+        """Of the boxes at or above a threshold."""
+        recall, precision = self.at(threshold)
+        return 2 * recall * precision / (recall + precision) if recall else 0.0
+
+    def best(self) -> float:
+        """The lowest threshold at which F1 is as good as its best."""
+        curve = np.array([self.f1(step) for step in _STEPS])
+        return float(_STEPS[int(np.argmax(curve >= curve.max() - AS_GOOD))])
+
+    def alarms(self, threshold: float) -> float:
+        """Of the pictures without a face, the share in which it finds one; nan of none."""
+        return float((self.windows >= threshold).mean()) if len(self.windows) else math.nan
+
+
+def ranked(scenes: Sequence[Scene], name: str) -> Ranked:
+    """What one detector said of all scenes."""
+    answers = [scene.answers[name] for scene in scenes]
+    right = [matches(one.boxes, scene.truth) for one, scene in zip(answers, scenes, strict=True)]
+    windows = [
+        one.scores.max(initial=0)
+        for one, scene in zip(answers, scenes, strict=True)
+        if not len(scene.truth)
+    ]
+    return Ranked(
+        np.concatenate([np.zeros(0), *(one.scores for one in answers)]),
+        np.concatenate([np.zeros(0, bool), *right]),
+        sum(len(scene.truth) for scene in scenes),
+        np.array(windows, float),
+    )
+
+
+def rows(
+    validation: Sequence[Scene], scenes: Sequence[Scene], name: str, used: float | None
+) -> Iterator[Json]:
+    """A detector's points: the threshold in use, the best one of validation, and a ladder."""
+    chosen, measured = ranked(validation, name), ranked(scenes, name)
+    points = [] if used is None else [(used, "used")]
+    points += [(chosen.best(), "best F1 of validation")]
+    points += [(float(step), "") for step in _SHOWN]
+    for threshold, note in points:
+        (val_recall, val_precision), (recall, precision) = (
+            each.at(threshold) for each in (chosen, measured)
+        )
+        yield {
+            "detector": name,
+            "threshold": round(threshold, 4),
+            "note": note,
+            "val recall": round(val_recall, 4),
+            "val precision": round(val_precision, 4),
+            "val false alarms": _share(chosen.alarms(threshold)),
+            "recall": round(recall, 4),
+            "precision": round(precision, 4),
+            "false alarms": _share(measured.alarms(threshold)),
+        }
+
+
+def _share(value: float) -> float | str:
+    return "" if math.isnan(value) else round(value, 4)

@@ -1,0 +1,65 @@
+"""A detector at every threshold: counted by hand."""
+
+import math
+
+import numpy as np
+import pytest
+from test_missed import FACE, FAR, NONE, answer, scene
+
+from pipeline import points
+
+SCENES = [
+    scene(answer((FACE, 0.9), (FACE, 0.8)), answer()),  # the second box finds nothing new
+    scene(answer((FAR, 0.7), (FACE, 0.5)), answer()),
+    scene(answer(), answer()),
+    scene(answer((FAR, 0.6)), answer(), truth=NONE),
+    scene(answer(), answer(), truth=NONE),
+]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "recall", "precision", "alarms"),
+    [(0.95, 0, 1, 0), (0.85, 1 / 3, 1, 0), (0.6, 1 / 3, 1 / 4, 0.5), (0.4, 2 / 3, 2 / 5, 0.5)],
+)
+def test_recall_precision_and_false_alarms(threshold, recall, precision, alarms):
+    found = points.ranked(SCENES, "first")
+
+    assert found.at(threshold) == pytest.approx((recall, precision))
+    assert found.alarms(threshold) == alarms
+
+
+def test_the_best_threshold_is_the_lowest_of_the_best():
+    """F1 is 2/4 where one box is left, and again where two of five are right, of three faces."""
+    found = points.ranked(SCENES, "first")
+
+    assert [found.f1(0.85), found.f1(0.5)] == pytest.approx([0.5, 0.5])
+    assert found.best() == pytest.approx(0.001)
+
+
+def test_a_detector_that_says_nothing():
+    found = points.ranked(SCENES, "second")
+
+    assert found.at(0.5) == (0, 1)
+    assert found.best() == pytest.approx(0.001)
+    assert found.alarms(0.5) == 0
+    assert math.isnan(points.ranked(SCENES[:3], "second").alarms(0.5))
+
+
+def test_rows_say_which_threshold_is_used_and_which_is_best():
+    """The best one follows from validation alone."""
+    other = [scene(answer((FACE, 0.3)), answer()), scene(answer((FAR, 0.2)), answer(), truth=NONE)]
+    for measured in (SCENES, SCENES[:1]):
+        used, best, *ladder = points.rows(other, measured, "first", 0.5)
+        assert (used["threshold"], used["note"]) == (0.5, "used")
+        assert best["threshold"] == pytest.approx(0.201)
+        assert len(ladder) == 19
+    assert [row["note"] for row in points.rows(other, SCENES, "second", None)][:2] == [
+        "best F1 of validation",
+        "",
+    ]
+
+
+def test_levels_do_not_matter():
+    found = points.ranked([scene(answer((FACE, 0.9)), answer(), level="none")], "first")
+
+    assert np.array_equal(found.right, [True])
