@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -18,35 +18,70 @@ _TCP = {"rtsp_transport": "tcp"}  # lost packets would be lost faces
 
 STOP = threading.Event()  # set: nobody waits for a lost stream any longer
 
-# The number of its first frame, which are wanted -> frames, timed from its beginning.
-Connection = Callable[[int, Wanted], Iterator[Frame]]
-
 
 class _Finished(Exception):
     """The end of what was never endless: a file behind an address."""
 
 
-def stream(
-    address: str, name: str, text: str, wanted: Wanted, reconnect: float, first: int
-) -> Iterator[Frame]:
-    """The frames of an address; a file behind it ends, anything else is gone and waited for."""
+class _Clock:
+    """Seconds since the beginning, over all connections; they never go back."""
 
-    def connection(number: int, wanted: Wanted) -> Iterator[Frame]:
+    def __init__(self, passed: float) -> None:
+        self.begin, self.since, self.latest = time.monotonic() - passed, 0.0, 0.0
+
+    def connect(self) -> None:
+        """A connection is made; its own times begin at 0."""
+        self.since = time.monotonic() - self.begin
+
+    def at(self, seconds: float | None) -> float:
+        """A time of the connection; a stream without times has those of its frames' coming."""
+        return time.monotonic() - self.begin if seconds is None else seconds + self.since
+
+    def tell(self, seconds: float | None) -> float:
+        """As :meth:`at`, not before any time that was told."""
+        self.latest = max(self.latest, round(self.at(seconds), 4))
+        return self.latest
+
+
+# The number of its first frame, which are wanted, the clock -> frames, timed from its beginning.
+Connection = Callable[[int, Wanted, _Clock], Iterator[Frame]]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """How much of a source is seen already."""
+
+    frames: int = 0
+    seconds: float = 0.0
+
+
+def stream(
+    address: str, name: str, text: str, wanted: Wanted, reconnect: float, seen: Seen
+) -> Iterator[Frame]:
+    """The frames of an address; a file behind it ends, anything else is gone and waited for.
+
+    A file begins anew with every connection: what was seen of it is passed.
+    """
+
+    def connection(number: int, wanted: Wanted, clock: _Clock) -> Iterator[Frame]:
         options = _TCP if address.lower().startswith("rtsp") else {}
         with video.opened(address, options, SILENCE) as container:
-            finite = video.length(container) > 0
-            yield from video.frames(container, name, text, wanted, number)
-        if finite:
-            raise _Finished
+            if not video.length(container):
+                yield from video.frames(container, name, text, wanted, number)
+                return
+            clock.since = 0.0
+            new = video.frames(container, name, text, lambda n, s: n >= number and wanted(n, s))
+            yield from (frame for frame in new if frame.number >= number)
+        raise _Finished
 
-    yield from _patiently(connection, name, text, wanted, reconnect, first)
+    yield from _patiently(connection, name, text, wanted, reconnect, seen)
 
 
-def camera(number: int, name: str, wanted: Wanted, reconnect: float, first: int) -> Iterator[Frame]:
+def camera(number: int, name: str, wanted: Wanted, reconnect: float, seen: Seen) -> Iterator[Frame]:
     """The frames of a camera of this machine."""
     text = f"camera {number}"
 
-    def connection(place: int, wanted: Wanted) -> Iterator[Frame]:
+    def connection(place: int, wanted: Wanted, _: _Clock) -> Iterator[Frame]:
         device, begin = cv2.VideoCapture(number), time.monotonic()
         try:
             if not device.isOpened():
@@ -65,40 +100,20 @@ def camera(number: int, name: str, wanted: Wanted, reconnect: float, first: int)
         finally:
             device.release()
 
-    yield from _patiently(connection, name, text, wanted, reconnect, first)
-
-
-class _Clock:
-    """Seconds since the beginning, over all connections; they never go back."""
-
-    def __init__(self) -> None:
-        self.begin, self.since, self.latest = time.monotonic(), 0.0, 0.0
-
-    def connect(self) -> None:
-        """A connection is made; its own times begin at 0."""
-        self.since = time.monotonic() - self.begin
-
-    def at(self, seconds: float | None) -> float:
-        """A time of the connection; a stream without times has those of its frames' coming."""
-        return time.monotonic() - self.begin if seconds is None else seconds + self.since
-
-    def tell(self, seconds: float | None) -> float:
-        """As :meth:`at`, not before any time that was told."""
-        self.latest = max(self.latest, round(self.at(seconds), 4))
-        return self.latest
+    yield from _patiently(connection, name, text, wanted, reconnect, seen)
 
 
 def _patiently(
-    connection: Connection, name: str, text: str, wanted: Wanted, reconnect: float, first: int
+    connection: Connection, name: str, text: str, wanted: Wanted, reconnect: float, seen: Seen
 ) -> Iterator[Frame]:
     """Connect, and when the connection is lost, again, with growing pauses."""
-    clock, number = _Clock(), first
+    clock, number = _Clock(seen.seconds), seen.frames
     lost, pause = None, _FIRST_PAUSE
     while True:
         clock.connect()
         reason = "it has ended"
         try:
-            for frame in connection(number, lambda n, seconds: wanted(n, clock.at(seconds))):
+            for frame in connection(number, lambda n, s: wanted(n, clock.at(s)), clock):
                 if frame.picture is not None:
                     lost, pause = None, _FIRST_PAUSE
                 elif lost is not None:  # still nothing: no row for each attempt

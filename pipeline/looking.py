@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +20,7 @@ from tqdm import tqdm
 from pipeline import live, media, results, runs
 from pipeline.detections import Detections, Hold
 from pipeline.journal import Journal
+from pipeline.live import Seen
 from pipeline.media import Input
 from pipeline.results import Tally
 from pipeline.runs import Json
@@ -161,12 +162,11 @@ class Run:
                 if done < 0:
                     yield from media.frames(one)
                 continue
-            first, since = (done + 1, last["seconds"] or 0.0) if one.live else (0, 0.0)
+            seen = Seen(done + 1, last["seconds"] or 0.0) if one.live and done >= 0 else Seen()
             wanted = _wanted(self.pace.stride, self.pace.fps, done)
-            for frame in media.frames(one, wanted, self.pace.reconnect, first):
+            for frame in media.frames(one, wanted, self.pace.reconnect, seen):
                 if frame.number > done:
-                    moved = None if frame.seconds is None else round(frame.seconds + since, 4)
-                    yield replace(frame, seconds=moved) if since else frame
+                    yield frame
 
     def _given(self, frame: Frame) -> int:
         """The number of the input that a frame is of."""

@@ -5,7 +5,7 @@ import hashlib
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -14,10 +14,12 @@ from urllib.parse import urlsplit
 from pipeline import images, live, video
 from pipeline.errors import UserError
 from pipeline.images import Unreadable
+from pipeline.live import Seen
 from pipeline.runs import Json
 from pipeline.video import Frame, Unopened, Wanted, everything
 
 Kind = Literal["picture", "video", "camera", "stream", "stdin"]
+_NOTHING = Seen()
 SUFFIXES = images.SUFFIXES | video.SUFFIXES
 
 
@@ -53,16 +55,17 @@ def inputs(sources: Sequence[str]) -> list[Input]:
 
 
 def frames(
-    given: Input, wanted: Wanted = everything, reconnect: float = 0.0, first: int = 0
+    given: Input, wanted: Wanted = everything, reconnect: float = 0.0, seen: Seen = _NOTHING
 ) -> Iterator[Frame]:
     """The frames of an input; what cannot be read is a frame without a picture.
 
-    A live one is numbered from ``first``, and waited for when it is gone, ``reconnect`` seconds.
+    A live one goes on after what is ``seen`` of it; when it is gone it is waited for,
+    ``reconnect`` seconds.
     """
     if given.kind == "camera":
-        yield from live.camera(int(given.where), given.name, wanted, reconnect, first)
+        yield from live.camera(int(given.where), given.name, wanted, reconnect, seen)
     elif given.kind == "stream":
-        yield from live.stream(given.where, given.name, given.text, wanted, reconnect, first)
+        yield from live.stream(given.where, given.name, given.text, wanted, reconnect, seen)
     elif given.kind == "picture":
         try:
             yield Frame(images.read(Path(given.where)), given.name, given.text)
@@ -72,9 +75,13 @@ def frames(
         source = sys.stdin.buffer if given.kind == "stdin" else given.where
         try:
             with video.opened(source) as container:
-                yield from video.frames(container, given.name, given.text, wanted, first)
+                for frame in video.frames(container, given.name, given.text, wanted, seen.frames):
+                    own = frame.seconds
+                    later = None if own is None else round(own + seen.seconds, 4)
+                    yield replace(frame, seconds=later)
         except Unopened as error:
-            yield Frame(None, f"{given.name}@{first:06d}", given.text, first, reason=str(error))
+            name = f"{given.name}@{seen.frames:06d}"
+            yield Frame(None, name, given.text, seen.frames, reason=str(error))
 
 
 def fingerprint(given: Sequence[Input]) -> Json:

@@ -12,6 +12,7 @@ import pytest
 from films import film
 
 from pipeline import live, media
+from pipeline.live import Seen
 
 
 def free_port():
@@ -130,7 +131,7 @@ def test_a_stream_of_garbage_is_a_frame_without_a_picture(content):
 
 
 def test_a_film_behind_an_address_ends(tmp_path):
-    """It is no camera: nobody waits for it to come back."""
+    """It is no camera: nobody waits for it to come back; what was seen of it is passed."""
     film(tmp_path / "a.mp4", count=12, codec="libx264")
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -144,8 +145,13 @@ def test_a_film_behind_an_address_ends(tmp_path):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         address = f"http://127.0.0.1:{server.server_port}/a.mp4"
-        found = list(media.frames(media.inputs([address])[0], reconnect=60))
+        given = media.inputs([address])[0]
+        found = list(media.frames(given, reconnect=60))
+        rest = list(media.frames(given, lambda n, _: n % 2 == 0, 60, Seen(5, 0.16)))
     finally:
         server.shutdown()
 
     assert [frame.picture is None for frame in found] == [False] * 12
+    assert [(frame.number, frame.seconds) for frame in rest] == [
+        (frame.number, frame.seconds) for frame in found[6::2]
+    ]
