@@ -70,6 +70,7 @@ class Timeline:
     def __init__(self, width: int, total: int) -> None:
         self.width, self.total = width, total
         self.height = max(12, width // 50 // 2 * 2)
+        self.next = 0  # the first column that is still without colour
         self.counts = np.zeros((width, len(_OUTCOMES)), np.int64)
         self.strip: Picture = np.full((self.height, width, 3), _UNSEEN, np.uint8)
 
@@ -82,15 +83,17 @@ class Timeline:
             self.counts[column] = 0
             self.strip[:, (column + 1) % self.width] = _UNSEEN
         self.counts[column, _OUTCOMES.index(outcome)] += 1
+        first = last = column
+        if self.total:
+            # A frame may be narrower than a column, or wider; frames that were passed over before
+            # it are as it is.
+            first = min(self.next, column)
+            last = max(column, min((number + 1) * self.width // self.total, self.width) - 1)
+            self.next = last + 1
         shares = np.cumsum(self.counts[column]) / self.counts[column].sum()
         rows = (np.arange(self.height) + 0.5) / self.height
         kinds = np.searchsorted(shares, rows)
-        painted = _PALETTE[kinds]
-        # A share of the video narrower than a column of the strip fills all columns it touches.
-        last = column
-        if self.total:
-            last = max(column, min((number + 1) * self.width // self.total, self.width) - 1)
-        self.strip[:, column : last + 1] = painted[:, None]
+        self.strip[:, first : last + 1] = _PALETTE[kinds][:, None]
 
 
 def under(picture: Picture, strip: Picture) -> Picture:

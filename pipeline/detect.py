@@ -14,7 +14,7 @@ A run is ``runs/detect/NAME``::
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
@@ -47,6 +47,9 @@ class Detect:
 
     name: str = ""
     """The result is written to runs/detect/NAME; by default the name of the first source."""
+
+    detector: Literal["two-stage"] = "two-stage"
+    """What looks: two-stage is a network of facial parts, and behind it one for heatmaps."""
 
     stage1: str = STAGE1
     """Weights of the ten parts: a file, or the name of shipped ones."""

@@ -19,6 +19,7 @@ from pipeline.runs import Json
 from pipeline.video import Frame, Unopened, Wanted, everything
 
 Kind = Literal["picture", "video", "camera", "stream", "stdin"]
+LONGEST = 150  # bytes of a name
 _NOTHING = Seen()
 SUFFIXES = images.SUFFIXES | video.SUFFIXES
 
@@ -44,7 +45,7 @@ def inputs(sources: Sequence[str]) -> list[Input]:
     found, taken = list[Input](), set[str]()
     for source in sources:
         for name, text, where, kind in _meant(source):
-            unique = name.replace("@", "_")
+            unique = _fit(name.replace("@", "_"))
             if unique.lower() in taken and kind in {"picture", "video"}:  # a.jpg and a.png
                 unique += "_" + Path(where).suffix[1:].lower()
             while unique.lower() in taken:
@@ -148,6 +149,15 @@ def _meant(source: str) -> Iterator[tuple[str, str, str, Kind]]:
         yield from _files(source, _fixed(path), found)
     else:
         raise UserError(f"{source}: there is no such picture, video or folder")
+
+
+def _fit(name: str) -> str:
+    """A name that file systems take with a number and a suffix behind it: its end, and a mark."""
+    whole = name.encode()
+    if len(whole) <= LONGEST:
+        return name
+    end = whole[-(LONGEST - 9) :].decode(errors="ignore")
+    return f"{hashlib.sha256(whole).hexdigest()[:8]}_{end}"
 
 
 def _files(

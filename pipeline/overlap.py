@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 THREADS = 2  # that work ahead, and as many that work behind
+LARGE = 200_000_000  # bytes: of pictures that are larger together, fewer wait
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -48,13 +49,23 @@ class Behind:
 
     def __init__(self, threads: int, depth: int) -> None:
         self.pool, self.depth = ThreadPoolExecutor(threads), depth
-        self.waiting: deque[Future[None]] = deque()
+        self.waiting: deque[tuple[Future[None], int]] = deque()
+        self.held = 0
 
-    def do(self, work: Callable[[], None]) -> None:
-        """Have it done; waits, and raises what earlier work raised, when too much is waiting."""
-        self.waiting.append(self.pool.submit(work))
-        while len(self.waiting) > self.depth:
-            self.waiting.popleft().result()
+    def do(self, work: Callable[[], None], size: int = 0) -> None:
+        """Have it done; waits, and raises what earlier work raised, when too much is waiting.
+
+        ``size``: bytes that the work holds on to.
+        """
+        self.waiting.append((self.pool.submit(work), size))
+        self.held += size
+        while len(self.waiting) > self.depth or (self.held > LARGE and len(self.waiting) > 1):
+            self._first()
+
+    def _first(self) -> None:
+        future, size = self.waiting.popleft()
+        self.held -= size
+        future.result()
 
     def __enter__(self) -> Self:
         return self
@@ -67,4 +78,4 @@ class Behind:
     ) -> None:
         self.pool.shutdown(wait=True, cancel_futures=kind is not None)
         while self.waiting and kind is None:
-            self.waiting.popleft().result()
+            self._first()

@@ -124,12 +124,12 @@ class Part:
         draw = partial(_annotated, frame.picture, frame, faces, wishes.anonymize)
         if self.sinks.given[given].kind == "picture":
             path = folder / "annotated" / f"{frame.name}.jpg"
-            self.files.do(partial(_write_picture, path, draw))
+            self.files.do(partial(_write_picture, path, draw), frame.picture.nbytes)
             return
         self.sinks.place(given, frame.number, frame.seconds, faces.size, faces.outcome)
         line = self.sinks.lines[given]
         strip = line.strip.copy()  # as it is now; the next frame changes it
-        self.frames.do(partial(self._film, given, draw, strip))
+        self.frames.do(partial(self._film, given, draw, strip), frame.picture.nbytes)
 
     def _film(self, given: int, draw: "partial[Picture]", strip: Picture) -> None:
         picture = annotate.under(draw(), strip)

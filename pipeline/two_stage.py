@@ -17,7 +17,7 @@ from pipeline.detections import Detections, Heatmap, Hold, How, Parts
 from pipeline.errors import UserError
 from pipeline.heatmaps import Stack
 from pipeline.images import Letterbox, Picture
-from pipeline.overlap import THREADS, ahead, read_ahead
+from pipeline.overlap import LARGE, THREADS, ahead, read_ahead
 from pipeline.parts import PARTS, WHOLE_FACE
 from pipeline.stage1 import Loaded, Looked, Stage1, open_stage1
 from pipeline.stage2 import Stage2, open_stage2
@@ -25,7 +25,6 @@ from pipeline.video import Frame, Wanted, everything
 from pipeline.yolo import Found
 
 SAME = 0.45  # IoU from which a box of stage 2 repeats a face that stage 1 has found
-LARGE = 200_000_000  # bytes of frames after which a batch is not filled up
 NO_EVIDENCE = 0.01  # if no part's best score reaches it, there was nothing to draw
 
 

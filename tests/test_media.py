@@ -136,3 +136,16 @@ def test_a_fingerprint_changes_with_the_files(tmp_path):
     assert media.fingerprint(media.inputs([str(tmp_path)])) != before
     with pytest.raises(UserError, match="live source"):
         media.fingerprint(media.inputs(["rtsp://somewhere/x"]))
+
+
+def test_long_names_fit_into_a_file_system(tmp_path):
+    """Folders in folders, and letters of several bytes; still a name for each."""
+    folder = tmp_path / ("a" * 100) / ("b" * 100) / ("ä" * 50)
+    for name in ("one.png", f"{'ö' * 90}.png"):
+        folder.mkdir(parents=True, exist_ok=True)
+        images.write(folder / name, GREY)
+    names = [frame.name for frame in seen(str(tmp_path), str(folder))]
+
+    assert len(set(names)) == 4
+    assert all(len(name.encode()) <= media.LONGEST + 1 for name in names)
+    assert names[0].endswith("ä__one")

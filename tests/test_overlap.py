@@ -54,3 +54,15 @@ def test_work_behind_is_done_when_the_block_ends():
 
     with pytest.raises(ZeroDivisionError), Behind(threads=1, depth=3) as writers:
         writers.do(lambda: 1 // 0)
+
+
+def test_what_waits_is_bounded_in_bytes_too():
+    """Large pieces of work wait one at a time; leaving the block still does all."""
+    done, gate = [], threading.Event()
+    with Behind(threads=1, depth=10) as writers:
+        threading.Timer(0.2, gate.set).start()
+        for number in range(4):
+            writers.do(lambda number=number: (gate.wait(), done.append(number))[1], 150_000_000)
+            assert len(writers.waiting) == 1
+        assert len(done) >= 3
+    assert done == [0, 1, 2, 3]
