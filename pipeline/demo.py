@@ -47,7 +47,7 @@ class Demo:
     def run(self) -> Path:
         """Write ``runs/demo`` and ``runs/detect/uncover-demo...``; the sheet of recovered faces."""
         from pipeline import tables
-        from pipeline.detect import Detect
+        from pipeline.detect import INTERRUPTED, Detect
 
         folder = runs.home() / "runs" / "demo"
         if folder.exists() and not (folder / "truth.json").is_file():
@@ -61,6 +61,8 @@ class Demo:
             print(f"\n{words}")
             detect = Detect((str(film),), name, stage1=pair[0], fallback=pair[1], overwrite=True)
             detected = replace(detect, device=self.device, save_heatmaps=True).run()
+            if detect.exit_code(detected) == INTERRUPTED:
+                raise KeyboardInterrupt
             answers = _answers(detected, truth)
             rows += [{"stage 1": words} | row for row in _table(answers)]
             if not sheet.exists():
@@ -158,8 +160,8 @@ def _table(answers: Sequence[Json]) -> Iterator[Json]:
         }
 
 
-def _sheet(film: Path, detected: Path, answers: Sequence[Json], target: Path) -> int:
-    """Recovered frames beside their heatmaps, for people; how many there are."""
+def _sheet(film: Path, detected: Path, answers: Sequence[Json], target: Path) -> None:
+    """Recovered frames beside their heatmaps, for people."""
     import numpy as np
 
     from pipeline import draw, heatmaps, images, media
@@ -181,4 +183,3 @@ def _sheet(film: Path, detected: Path, answers: Sequence[Json], target: Path) ->
     if tiles:
         title = f"{len(recovered)} frames in which stage 2 answered where stage 1 was silent"
         images.write(target, draw.sheet(tiles, ["face"], title, columns=6), quality=90)
-    return len(recovered)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:  # these bring torch and FFmpeg, which --help need not wait fo
     from pipeline.two_stage import TwoStage
 
 
+INTERRUPTED = 130  # the exit code of a run that Ctrl-C has ended
+
+
 @dataclass(frozen=True)
 class Detect:
     """Find the face in every frame that has one, and tell which stage found it.
@@ -115,15 +118,19 @@ class Detect:
     def run(self) -> Path:
         """Look and write; the folder."""
         self._check()
+        import torch
+
         from pipeline import media
         from pipeline.looking import Pace, Run
         from pipeline.sinks import Wishes
+        from pipeline.stage1 import repeatable
         from pipeline.two_stage import TwoStage
 
         given = media.inputs(self.sources)
         first = Path(self.sources[0])
         usual = first.resolve().name if first.is_dir() else given[0].name
-        target = runs.home() / "runs" / "detect" / runs.plain_name(self.name or usual)
+        name = runs.plain_name(self.name) if self.name else runs.name_from(usual)
+        target = runs.home() / "runs" / "detect" / name
         detector = TwoStage.load(
             self.stage1,
             self.fallback,
@@ -144,7 +151,13 @@ class Detect:
             try:
                 wishes = Wishes(self.save, self.save_txt, self.save_heatmaps, self.anonymize)
                 pace = Pace(self.batch, self.stride, self.fps, self.hold, self.reconnect)
-                Run(target, given, detector, wishes, pace).go()
+                with repeatable(detector.first.network.device):
+                    Run(target, given, detector, wishes, pace).go()
+            except torch.OutOfMemoryError as error:
+                raise UserError(
+                    f"the device's memory is full; --batch {self.batch} is too much; what is done "
+                    "is kept, but with another batch it is done anew (--overwrite)"
+                ) from error
             except OSError as error:
                 raise UserError(
                     f"{target}: not finished: {error.strerror or error}; what is done is kept, "
@@ -156,7 +169,7 @@ class Detect:
         """3 if something could not be read, 130 if the run was interrupted."""
         summary = runs.read_json(folder / "summary.json") or {}
         if not summary.get("complete"):
-            return 130
+            return INTERRUPTED
         return 3 if summary.get("outcomes", {}).get("unreadable") else 0
 
     def _check(self) -> None:
@@ -187,6 +200,8 @@ class Detect:
 
     def _begin(self, target: Path, record: Json) -> bool:
         """Make the folder ready, new or to go on in; whether there is anything to do."""
+        from pipeline.journal import Journal
+
         config, summary = target / "config.json", target / "summary.json"
         saved = runs.read_json(config)
         if saved is None and target.exists() and any(target.iterdir()):
@@ -196,6 +211,7 @@ class Detect:
             if changed:
                 raise UserError(f"{target} is there, made otherwise (--overwrite):{changed}")
             if (runs.read_json(summary) or {}).get("complete"):
+                Journal(target).remove()  # if it was killed before that
                 if record["sources"]["live"]:
                     raise UserError(f"{target} is there, of another time; --overwrite or --name")
                 return False

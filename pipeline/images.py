@@ -85,8 +85,10 @@ def encode(picture: Picture, suffix: str = ".jpg", quality: int = 95) -> bytes:
 
 
 def write(path: Path, picture: Picture, quality: int = 95) -> None:
-    """Write a picture; the kind of file is told by the name."""
-    path.write_bytes(encode(picture, path.suffix.lower(), quality))
+    """Write a picture; the kind of file is told by the name. It appears whole."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(encode(picture, path.suffix.lower(), quality))
+    partial.replace(path)
 
 
 def warp(

@@ -41,14 +41,6 @@ class Journal:
                         ) from error
                     yield row
 
-    def last(self) -> Json | None:
-        """The last row."""
-        if not self.count:
-            return None
-        lines = self._part(self.count - 1).read_text(encoding="utf-8").splitlines()
-        row: Json = json.loads(lines[-1])
-        return row
-
     def remove(self) -> None:
         """Forget it: the results are written."""
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -19,8 +19,8 @@ _TCP = {"rtsp_transport": "tcp"}  # lost packets would be lost faces
 STOP = threading.Event()  # set: nobody waits for a lost stream any longer
 
 
-class _Finished(Exception):
-    """The end of what was never endless: a file behind an address."""
+class _Film(Exception):
+    """What is behind an address is not endless, but a film."""
 
 
 class _Clock:
@@ -43,8 +43,8 @@ class _Clock:
         return self.latest
 
 
-# The number of its first frame, which are wanted, the clock -> frames, timed from its beginning.
-Connection = Callable[[int, Wanted, _Clock], Iterator[Frame]]
+# The number of its first frame, which are wanted -> frames, timed from its beginning.
+Connection = Callable[[int, Wanted], Iterator[Frame]]
 
 
 @dataclass(frozen=True)
@@ -58,30 +58,61 @@ class Seen:
 def stream(
     address: str, name: str, text: str, wanted: Wanted, reconnect: float, seen: Seen
 ) -> Iterator[Frame]:
-    """The frames of an address; a file behind it ends, anything else is gone and waited for.
+    """The frames of an address; a film behind it ends, anything else is gone and waited for."""
+    options = _TCP if address.lower().startswith("rtsp") else {}
 
-    A file begins anew with every connection: what was seen of it is passed.
-    """
-
-    def connection(number: int, wanted: Wanted, clock: _Clock) -> Iterator[Frame]:
-        options = _TCP if address.lower().startswith("rtsp") else {}
+    def connection(number: int, wanted: Wanted) -> Iterator[Frame]:
         with video.opened(address, options, SILENCE) as container:
-            if not video.length(container):
-                yield from video.frames(container, name, text, wanted, number)
-                return
-            clock.since = 0.0
-            new = video.frames(container, name, text, lambda n, s: n >= number and wanted(n, s))
-            yield from (frame for frame in new if frame.number >= number)
-        raise _Finished
+            if video.ends(container):
+                raise _Film
+            yield from video.frames(container, name, text, wanted, number)
 
-    yield from _patiently(connection, name, text, wanted, reconnect, seen)
+    try:
+        yield from _patiently(connection, name, text, wanted, reconnect, seen)
+    except _Film:
+        yield from _film(address, name, text, wanted, reconnect, seen)
+
+
+def _film(
+    address: str, name: str, text: str, wanted: Wanted, reconnect: float, seen: Seen
+) -> Iterator[Frame]:
+    """The frames of a film behind an address, with its own numbers and times.
+
+    It begins anew with every connection: what was seen of it is passed.
+    """
+    number, lost, pause = seen.frames, None, _FIRST_PAUSE
+    while True:
+        reason, damaged = "", list[Frame]()  # what is damaged where it breaks off is whole later
+        try:
+            with video.opened(address, patience=SILENCE) as container:
+                for frame in video.frames(container, name, text, wanted, again=True):
+                    if frame.breaks_off:
+                        reason = frame.reason
+                    elif frame.number >= number and frame.picture is None:
+                        damaged.append(frame)
+                    elif frame.number >= number:
+                        yield from (*damaged, frame)
+                        damaged.clear()
+                        number, lost, pause = frame.number + 1, None, _FIRST_PAUSE
+        except Unopened as error:
+            reason = str(error)
+        if not reason:
+            yield from damaged
+            return
+        lost = time.monotonic() if lost is None else lost
+        left = reconnect - (time.monotonic() - lost)
+        if left <= 0 or STOP.wait(min(pause, left)):
+            named = f"{name}@{number:06d}"
+            yield Frame(None, named, text, number, None, f"no signal: {reason}", breaks_off=True)
+            return
+        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 def camera(number: int, name: str, wanted: Wanted, reconnect: float, seen: Seen) -> Iterator[Frame]:
     """The frames of a camera of this machine."""
     text = f"camera {number}"
 
-    def connection(place: int, wanted: Wanted, _: _Clock) -> Iterator[Frame]:
+    def connection(place: int, wanted: Wanted) -> Iterator[Frame]:
         device, begin = cv2.VideoCapture(number), time.monotonic()
         try:
             if not device.isOpened():
@@ -113,15 +144,13 @@ def _patiently(
         clock.connect()
         reason = "it has ended"
         try:
-            for frame in connection(number, lambda n, s: wanted(n, clock.at(s)), clock):
+            for frame in connection(number, lambda n, s: wanted(n, clock.at(s))):
                 if frame.picture is not None:
                     lost, pause = None, _FIRST_PAUSE
                 elif lost is not None:  # still nothing: no row for each attempt
                     continue
                 yield replace(frame, seconds=clock.tell(frame.seconds))
                 number = frame.number + 1
-        except _Finished:
-            return
         except Unopened as error:
             reason = str(error)
         if lost is None:

@@ -22,6 +22,7 @@ from pipeline.detections import Detections, Hold
 from pipeline.journal import Journal
 from pipeline.live import Seen
 from pipeline.media import Input
+from pipeline.overlap import merged
 from pipeline.results import Tally
 from pipeline.runs import Json
 from pipeline.sinks import Sinks, Wishes
@@ -30,6 +31,7 @@ from pipeline.video import Frame, Wanted
 
 PART = 256  # frames between two entries in the journal
 PART_LIVE = 16  # of what cannot be seen again
+_POLITE = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -44,20 +46,22 @@ class Pace:
 
 
 class _Stop:
-    """Ctrl-C ends a run between two frames; while a frame is waited for, at once."""
+    """Ctrl-C, or a polite kill, ends a run between two frames; while one is waited for, at once."""
 
     def __init__(self) -> None:
         self.asked, self.waiting = False, False
+        self.before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
         live.STOP.clear()
         if threading.current_thread() is threading.main_thread():
-            self.before = signal.signal(signal.SIGINT, self._told)
+            self.before = {each: signal.signal(each, self._told) for each in _POLITE}
         return self
 
     def __exit__(self, *_: object) -> None:
-        if hasattr(self, "before"):
-            signal.signal(signal.SIGINT, self.before)
+        live.STOP.clear()
+        for each, handler in self.before.items():
+            signal.signal(each, handler)
 
     def _told(self, *_: object) -> None:
         live.STOP.set()
@@ -94,6 +98,7 @@ class Run:
         self.journal = Journal(folder)
         self.sinks = Sinks(folder, wishes, given)
         self.tally = Tally()
+        self.done: dict[int, Seen] = {}  # of each input, what is in the journal
         self.numbers = {one.name: number for number, one in enumerate(given)}
         self.holds = [Hold(pace.hold) for _ in given]
         self.live = any(one.live for one in given)
@@ -104,6 +109,7 @@ class Run:
         self.sinks.forget(self.journal.count)
         for row in self.journal.rows():
             self._note(row)
+            self.done[row["input"]] = Seen(row["number"] + 1, row["seconds"] or 0.0)
             self.sinks.remember(row)
             seen = results.faces(row)
             if "held" not in seen.how:  # what was carried is not carried on from itself
@@ -115,7 +121,7 @@ class Run:
         begin = time.monotonic()
         bar = tqdm(total=self._total(), initial=before, unit=" frames", disable=None, leave=False)
         rows: list[Json] = []
-        with bar, _Stop() as stop, closing(self._looked()) as looked:
+        with bar, _Stop() as stop, closing(self._looked()) as looked, _nobody_waits():
             more = True
             while more and not stop.asked:
                 rows = self._part(looked, stop, bar)
@@ -153,20 +159,25 @@ class Run:
         yield from self.detector.look(self._frames(), batch, self.size)
 
     def _frames(self) -> Iterator[Frame]:
-        last = self.journal.last() or {"input": 0, "number": -1, "seconds": 0.0}
+        """Files one after another, then what is live all at once."""
+        ways = [self._rest(number) for number, one in enumerate(self.given) if one.live]
+        reached = max((number for number in self.done if not self.given[number].live), default=-1)
         for number, one in enumerate(self.given):
-            if number < last["input"]:
-                continue
-            done = last["number"] if number == last["input"] else -1
-            if one.kind == "picture":
-                if done < 0:
-                    yield from media.frames(one)
-                continue
-            seen = Seen(done + 1, last["seconds"] or 0.0) if one.live and done >= 0 else Seen()
-            wanted = _wanted(self.pace.stride, self.pace.fps, done)
-            for frame in media.frames(one, wanted, self.pace.reconnect, seen):
-                if frame.number > done:
-                    yield frame
+            if not one.live and number >= reached:
+                yield from self._rest(number)
+        yield from merged(ways) if len(ways) > 1 else chain(*ways)
+
+    def _rest(self, number: int) -> Iterator[Frame]:
+        """The frames of an input that are not in the journal."""
+        one, seen = self.given[number], self.done.get(number, Seen())
+        if one.kind == "picture":
+            yield from () if seen.frames else media.frames(one)
+            return
+        wanted = _wanted(self.pace.stride, self.pace.fps, seen.frames)
+        begin = seen if one.live else Seen()  # of a file, what is done is decoded again
+        for frame in media.frames(one, wanted, self.pace.reconnect, begin):
+            if frame.number >= seen.frames:
+                yield frame
 
     def _given(self, frame: Frame) -> int:
         """The number of the input that a frame is of."""
@@ -208,7 +219,16 @@ class Run:
             print("interrupted; the same command with --resume goes on", file=sys.stderr)
 
 
-def _wanted(stride: int, fps: float, done: int) -> Wanted:
+@contextmanager
+def _nobody_waits() -> Iterator[None]:
+    """When the run is left, whatever the reason, no thread waits for a lost stream."""
+    try:
+        yield
+    finally:
+        live.STOP.set()
+
+
+def _wanted(stride: int, fps: float, first: int) -> Wanted:
     """Which frames are looked at: every n-th, the first of every so many-th of a second."""
     tick = -1
 
@@ -221,6 +241,6 @@ def _wanted(stride: int, fps: float, done: int) -> Wanted:
             if now <= tick:
                 return False
             tick = now
-        return number > done
+        return number >= first
 
     return wanted

@@ -76,6 +76,10 @@ def frames(
         source = sys.stdin.buffer if given.kind == "stdin" else given.where
         try:
             with video.opened(source) as container:
+                if video.ends(container):  # it begins anew, also behind a pipe
+                    new = video.frames(container, given.name, given.text, wanted)
+                    yield from (frame for frame in new if frame.number >= seen.frames)
+                    return
                 for frame in video.frames(container, given.name, given.text, wanted, seen.frames):
                     own = frame.seconds
                     later = None if own is None else round(own + seen.seconds, 4)
@@ -94,7 +98,7 @@ def fingerprint(given: Sequence[Input]) -> Json:
         status = Path(one.where).stat()
         size += status.st_size
         lines.append(f"{one.name!r} {status.st_size} {status.st_mtime_ns}\n")
-    digest = hashlib.sha256("".join(sorted(lines)).encode())
+    digest = hashlib.sha256("".join(lines).encode())
     return {"count": len(lines), "bytes": size, "sha256": digest.hexdigest()}
 
 

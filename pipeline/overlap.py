@@ -3,9 +3,12 @@
 Decoding, compressing and writing let go of Python's lock, so threads are enough.
 """
 
+import queue
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import repeat
 from types import TracebackType
 from typing import Self, TypeVar
@@ -42,6 +45,48 @@ def read_ahead(items: Iterator[Item], depth: int) -> Iterator[Item]:
         if item is end:
             return
         yield item  # type: ignore[misc] # it is not the end
+
+
+def merged(sources: Sequence[Iterator[Item]]) -> Iterator[Item]:
+    """The items of several iterators as they come, each fetched by a thread of its own.
+
+    Who leaves early does not wait for a source that is silent: such a thread ends with its next
+    item, or with the process.
+    """
+    end, left = object(), threading.Event()
+    come: queue.Queue[object] = queue.Queue(len(sources))
+
+    def fetch(source: Iterator[Item]) -> None:
+        try:
+            for item in source:
+                if left.is_set():
+                    return
+                come.put(item)
+        except BaseException as error:  # noqa: BLE001 - raised again where the items are wanted
+            come.put(_Raised(error))
+        come.put(end)
+
+    for source in sources:
+        threading.Thread(target=fetch, args=(source,), daemon=True).start()
+    running = len(sources)
+    try:
+        while running:
+            item = come.get()
+            if isinstance(item, _Raised):
+                raise item.error
+            if item is end:
+                running -= 1
+            else:
+                yield item  # type: ignore[misc] # neither the end nor an error
+    finally:
+        left.set()
+        while not come.empty():  # who waits for room gets it, and sees that nobody is left
+            come.get_nowait()
+
+
+@dataclass(frozen=True)
+class _Raised:
+    error: BaseException
 
 
 class Behind:

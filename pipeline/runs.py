@@ -198,6 +198,13 @@ def plain_name(name: str) -> str:
     return name
 
 
+def name_from(text: str) -> str:
+    """A plain name that is made of words that may not be one."""
+    plain = re.sub(r'[/\\:*?"<>|]', "_", "".join(each for each in text if each.isprintable()))
+    short = plain.strip().lstrip(".").encode()[:_LONGEST_NAME].decode(errors="ignore")
+    return short.strip() or "unnamed"
+
+
 def sha256(path: Path) -> str:
     """The fingerprint of a file."""
     with path.open("rb") as file:

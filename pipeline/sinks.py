@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from pipeline import annotate, film, heatmaps, images, media
+from pipeline import annotate, film, heatmaps, images, media, runs
 from pipeline.annotate import Timeline
 from pipeline.boxes import to_cxcywh_share
 from pipeline.detections import Detections, Heatmap
@@ -44,12 +44,15 @@ class Sinks:
     lines: dict[int, Timeline] = field(default_factory=dict)
     times: dict[int, list[float]] = field(default_factory=dict)  # of each video's frames
     sizes: dict[int, tuple[int, int]] = field(default_factory=dict)  # of each video
+    early: dict[int, list[int]] = field(default_factory=dict)  # unreadable before any picture
 
     def forget(self, first: int) -> None:
         """Pieces of videos from this part on, which an interrupted run has left, are made anew.
 
         Those before tell the size of their video.
         """
+        for half in self.folder.glob("*/.*.partial"):
+            half.unlink()
         for piece in (self.folder / "journal").glob("film-*.mp4"):
             _, video, part = piece.stem.split("-")
             if int(part) >= first:
@@ -88,12 +91,20 @@ class Sinks:
     def place(
         self, number: int, frame: int, seconds: float | None, size: Sequence[int], outcome: str
     ) -> None:
-        """A frame of a video has its place on the time line and its time in the film."""
-        if not self.wishes.pictures or self.given[number].kind == "picture" or not any(size):
+        """A frame of a video has its place on the time line, and if it is one, in the film."""
+        if not self.wishes.pictures or self.given[number].kind == "picture":
+            return
+        if not any(size):  # unreadable: if it comes first, it waits for the size of the line
+            if number in self.lines:
+                self.lines[number].add(frame, "unreadable")
+            else:
+                self.early.setdefault(number, []).append(frame)
             return
         if number not in self.lines:
             total = media.length(self.given[number])
-            self.lines[number] = Timeline(size[0] // 2 * 2, total)
+            line = self.lines[number] = Timeline(size[0] // 2 * 2, total)
+            for each in self.early.get(number, []):
+                line.add(each, "unreadable")
         self.lines[number].add(frame, outcome)  # type: ignore[arg-type] # rows hold outcomes
         times = self.times.setdefault(number, [])
         times.append(frame / _RATE if seconds is None else seconds)
@@ -113,6 +124,7 @@ class Part:
         """One more frame."""
         wishes, folder = self.sinks.wishes, self.sinks.folder
         if frame.picture is None:
+            self.sinks.place(given, frame.number, None, (0, 0), "unreadable")
             return
         if wishes.labels:
             self.files.do(partial(_write_labels, folder / "labels" / f"{frame.name}.txt", faces))
@@ -161,7 +173,7 @@ def _write_labels(path: Path, faces: Detections) -> None:
         for share, score, how in zip(shares, faces.scores.tolist(), faces.how, strict=True)
         if how != "held"  # no detection
     ]
-    path.write_text("".join(lines), encoding="utf-8", newline="\n")
+    runs.write_text(path, "".join(lines))
 
 
 def _write_heatmap(path: Path, shown: Heatmap) -> None:

@@ -71,8 +71,10 @@ class Stage1:
     def letterbox(self, width: int, height: int) -> Letterbox:
         """Into the square of ``imgsz``, without its cells that would be padding alone."""
         cell = max(self.network.strides)
-        inner = Letterbox(width, height, self.imgsz, self.imgsz).size
-        return Letterbox(width, height, *(math.ceil(side / cell) * cell for side in inner))
+        scale = Letterbox(width, height, self.imgsz, self.imgsz).scale
+        # A side that is rounded down would shrink the whole picture with it.
+        sides = (math.ceil(side * scale / cell - 1e-6) * cell for side in (width, height))
+        return Letterbox(width, height, *sides)
 
     def load(self, picture: Picture) -> tuple[Picture, Letterbox]:
         """A picture, letterboxed."""
@@ -152,6 +154,18 @@ def open_stage1(
     if half:
         network.model.half()
     return Stage1(network, imgsz, half, engine)
+
+
+def open_control(weights: Path, device: str, imgsz: int) -> Stage1:
+    """A network of the whole face alone: it is asked for boxes, never for heatmaps."""
+    network = yolo.load(weights, device_of(device))
+    if len(network.names) != 1 or network.channels != 3:
+        raise UserError(
+            f"{weights}: weights for {', '.join(map(str, network.names))} in pictures of "
+            f"{network.channels} channels; a control knows one class, the face, in pictures"
+        )
+    check_side(imgsz, network)
+    return Stage1(network, imgsz)
 
 
 def check_side(imgsz: int, network: Network) -> None:

@@ -111,8 +111,9 @@ class TwoStage:
 
         After every ``cut`` frames a batch ends: who goes on from there has the same batches.
         """
-        parts = read_ahead(_parts(frames, batch, cut), 1)
-        for part, loaded in ahead(self._prepared, parts, THREADS, 1):
+        depth = min(1, batch - 1)  # who wants frames one by one wants each at once
+        parts = read_ahead(_parts(frames, batch, cut), depth)
+        for part, loaded in ahead(self._prepared, parts, THREADS, depth):
             found = iter(self.batch(loaded))
             for frame in part:
                 unread = frame.picture is None
@@ -215,12 +216,12 @@ def _parts(frames: Iterator[Frame], size: int, cut: int) -> Iterator[list[Frame]
     """Frames in order, so many at once; fewer where they are large."""
     part: list[Frame] = []
     held = 0
-    for number, frame in enumerate(frames):
-        if part and (len(part) == size or held > LARGE or (cut and number % cut == 0)):
-            yield part
-            part, held = [], 0
+    for number, frame in enumerate(frames, 1):
         part.append(frame)
         held += 0 if frame.picture is None else frame.picture.nbytes
+        if len(part) == size or held > LARGE or (cut and number % cut == 0):
+            yield part
+            part, held = [], 0
     if part:
         yield part
 

@@ -35,6 +35,7 @@ class Frame:
     number: int = 0  # in its source, from 0
     seconds: float | None = None  # from the beginning of a video
     reason: str = ""  # why there is no picture
+    breaks_off: bool = False  # nothing follows, though more should
 
 
 # Whether the frame of a number, shown at a second, is wanted; others are decoded and passed.
@@ -76,27 +77,39 @@ def length(container: InputContainer) -> int:
     return round(seconds * rate) if seconds and rate else 0
 
 
+def ends(container: InputContainer) -> bool:
+    """Whether it says how long it is, as a film does and a camera does not."""
+    return bool(container.duration) or length(container) > 0
+
+
 def frames(
     container: InputContainer,
     name: str,
     source: str,
     wanted: Wanted = everything,
     first: int = 0,
+    *,
+    again: bool = False,
 ) -> Iterator[Frame]:
-    """The frames of an open container, numbered from ``first``; those wanted alone are made RGB."""
+    """The frames of an open container, numbered from ``first``; those wanted alone are made RGB.
+
+    ``again``: if it breaks off it is read again, and its very last frames, some of which the
+    decoder has lost, are left to that time.
+    """
     stream = container.streams.video[0]
     stream.thread_type = "AUTO"
     number, begin, last = first, None, 0.0
 
-    def without(reason: str) -> Frame:
-        return Frame(None, f"{name}@{number:06d}", source, number, None, reason)
+    def without(reason: str, *, last: bool = False) -> Frame:
+        return Frame(None, f"{name}@{number:06d}", source, number, None, reason, breaks_off=last)
 
-    for decoded in _decoded(container):
+    for decoded in _decoded(container, again=again):
         if isinstance(decoded, str):
-            yield without(decoded)
+            yield without(str(decoded), last=isinstance(decoded, _End))
             number += 1
             continue
-        time = decoded.time
+        clock = decoded.time_base or stream.time_base  # the last ones of a broken file have none
+        time = None if decoded.pts is None or not clock else float(decoded.pts * clock)
         if time is not None:
             begin = time if begin is None else begin
             last = time - begin
@@ -111,12 +124,19 @@ def frames(
                 yield Frame(_upright(decoded), named, source, number, seconds)
         number += 1
     if number == first:
-        yield without("there is no frame in it")
+        yield without("there is no frame in it", last=True)
     elif _ends_early(container, number - first, last):
-        yield without(f"the video breaks off after {number - first} frames, {last:.1f} s")
+        words = f"the video breaks off after {number - first} frames, {last:.1f} s"
+        yield without(words, last=True)
 
 
-def _decoded(container: InputContainer) -> Iterator[VideoFrame | str]:
+class _End(str):
+    """Words for why nothing can be read any further."""
+
+    __slots__ = ()
+
+
+def _decoded(container: InputContainer, *, again: bool) -> Iterator[VideoFrame | str]:
     """Decoded frames, and words where something could not be decoded."""
     stream = container.streams.video[0]
     packets = container.demux(stream)
@@ -126,9 +146,10 @@ def _decoded(container: InputContainer) -> Iterator[VideoFrame | str]:
         except StopIteration:
             return
         except (av.error.FFmpegError, OSError, ValueError) as error:
-            with suppress(av.error.FFmpegError, ValueError):  # what the decoder still holds
-                yield from stream.codec_context.decode(None)
-            yield f"the video cannot be read further ({_words(error)})"
+            if not again:
+                with suppress(av.error.FFmpegError, ValueError):  # what the decoder still holds
+                    yield from stream.codec_context.decode(None)
+            yield _End(f"the video cannot be read further ({_words(error)})")
             return
         try:
             for decoded in packet.decode():

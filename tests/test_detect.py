@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,12 +18,14 @@ from films import film
 from pairs import save_first, save_second
 from PIL import Image
 
-from pipeline import heatmaps, images, journal, looking, media, runs, sinks
+from pipeline import annotate, heatmaps, images, journal, looking, media, runs, sinks
 from pipeline.cli import main
 from pipeline.detect import Detect
+from pipeline.detections import Detections
 from pipeline.errors import UserError
 from pipeline.results import COLUMNS
 from pipeline.stage2 import Stage2
+from pipeline.video import Frame
 
 MS = [name for name in COLUMNS if name.startswith("ms_")]
 
@@ -211,12 +214,14 @@ def test_a_killed_run_goes_on_and_ends_the_same(place, long, monkeypatch):
     assert [name for name in expected if expected[name] != found[name]] == []
 
 
-def test_an_interrupted_run_writes_what_there_is(place, long):
+@pytest.mark.parametrize("polite", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_writes_what_there_is(place, long, polite):
     """Ctrl-C: exit 130, rows and film so far, how to go on; then the same end."""
-    folder = place / "runs" / "detect" / "stopped"
-    process = start(place, long, "stopped", "--hold", "0.2")
+    name = f"stopped{polite}"
+    folder = place / "runs" / "detect" / name
+    process = start(place, long, name, "--hold", "0.2")
     wait_for_parts(folder, 3, process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(polite)
     said, _ = process.communicate(timeout=60)
     rows = len(table(folder))
 
@@ -224,10 +229,11 @@ def test_an_interrupted_run_writes_what_there_is(place, long):
     assert "--resume" in said
     assert 48 <= rows < 190
     assert not json.loads((folder / "summary.json").read_text())["complete"]
-    again = start(place, long, "stopped", "--hold", "0.2")
+    again = start(place, long, name, "--hold", "0.2")
     assert "--resume goes on" in again.communicate()[0]
-    assert start(place, long, "stopped", "--hold", "0.2", "--resume").wait() == 0
-    assert len({(row["source"], row["frame"]) for row in table(folder)}) == 190
+    assert start(place, long, name, "--hold", "0.2", "--resume").wait() == 0
+    assert start(place, long, f"{name}-not", "--hold", "0.2").wait() == 0
+    assert settled(folder) == settled(folder.with_name(f"{name}-not"))
 
 
 def test_a_password_is_in_no_file(place):
@@ -244,7 +250,7 @@ def test_a_password_is_in_no_file(place):
 
 
 def test_a_held_face_is_no_detection(detect, tmp_path, monkeypatch):
-    """A row that says so; none in COCO's results, none in the labels; blurred as a whole."""
+    """A row that says so; none in COCO's results, none in the labels."""
     answers = iter([True, True, False, False, False, True])
 
     def sometimes(self, stacks, letterboxes, conf, iou):
@@ -288,7 +294,9 @@ def test_a_full_disk_is_told_and_nothing_is_lost(detect, long, monkeypatch):
     monkeypatch.setattr(sinks.images, "write", write)
     folder = detect(long, resume=True).run()
 
-    assert len({(row["source"], row["frame"]) for row in table(folder)}) == 190
+    frames = [(row["source"], row["frame"]) for row in table(folder)]
+    assert len(frames) == len(set(frames)) == 190
+    assert not list(folder.rglob("*.partial"))
 
 
 def test_a_damaged_journal_is_told(detect, long, monkeypatch):
@@ -316,15 +324,76 @@ def test_every_nth_frame_and_so_many_a_second(detect, tmp_path):
 
 
 def test_who_is_anonymized_cannot_be_known(detect, mixed):
-    """No detail is left of a frame without a face, and none of a face."""
+    """No detail is left of a frame without a face."""
     blurred = detect(mixed, name="anonymous", anonymize=True, fallback="none").run()
     plain = detect(mixed, name="plain", fallback="none").run()
+    first, second = (images.read(each / "annotated" / "p0.jpg") for each in (blurred, plain))
 
-    def detail(folder):
-        picture = images.read(folder / "annotated" / "p0.jpg")[20:].astype(float)
-        return np.abs(np.diff(picture, axis=1)).mean()
+    assert detail(first) < 0.1 * detail(second)
 
-    assert detail(blurred) < 0.1 * detail(plain)
+
+def test_a_face_that_was_seen_is_blurred():
+    """And what is far from it is not; where a held one is now, nobody knows."""
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 255, (200, 300, 3), np.uint8)
+    box = np.array([[100, 90, 140, 140]], np.float32)
+    for how in ("found", "recovered"):
+        seen = Detections(box, np.array([0.9], np.float32), (how,), (300, 200))
+        blurred = annotate.anonymized(picture, seen)
+
+        assert np.abs(np.diff(blurred[90:140, 100:140].astype(float), axis=1)).mean() < 5
+        np.testing.assert_array_equal(blurred[:, 200:], picture[:, 200:])
+    held = Detections(box, np.array([0.9], np.float32), ("held",), (300, 200))
+    assert np.abs(np.diff(annotate.anonymized(picture, held).astype(float), axis=1)).mean() < 5
+
+
+def detail(picture):
+    """How much neighbouring pixels differ, but for the line of words above."""
+    return np.abs(np.diff(picture[20:60].astype(float), axis=1)).mean()
+
+
+def test_other_sources_in_another_order_are_another_run(detect, tmp_path, monkeypatch):
+    """Rows know their inputs by number."""
+    first, second = (film(tmp_path / f"{name}.mkv", count=4) for name in "ab")
+    monkeypatch.setattr(looking.Run, "_finish", lambda *_: None)
+    detect(first, second).run()
+    with pytest.raises(UserError, match="made otherwise"):
+        detect(second, first, resume=True).run()
+
+
+def test_several_live_sources_are_looked_at_together(detect, tmp_path, monkeypatch):
+    """None waits until another has ended; each has its own numbers."""
+    waiting = threading.Barrier(2, timeout=20)
+
+    def connected(address, name, text, *_):
+        waiting.wait()
+        for number in range(5):
+            yield Frame(np.zeros((40, 60, 3), np.uint8), f"{name}@{number}", text, number, number)
+
+    monkeypatch.setattr(media.live, "stream", connected)
+    folder = detect("rtsp://one/a", "rtsp://two/b", save=False).run()
+    rows = table(folder)
+
+    assert len(rows) == 10
+    for source in ("rtsp://one/a", "rtsp://two/b"):
+        own = [int(row["frame"]) for row in rows if row["source"] == source]
+        assert own == list(range(5))
+
+
+def test_unreadable_frames_have_their_place_on_the_time_line(tmp_path):
+    """Also those before the first that can be read."""
+    path = film(tmp_path / "v.mkv", count=10)
+    given = media.inputs([str(path)])
+    lines = sinks.Sinks(tmp_path, sinks.Wishes(True, False, False, False), given)
+    sizes = [(0, 0)] * 3 + [(64, 48)] * 4 + [(0, 0)] * 3
+    for number, size in enumerate(sizes):
+        lines.place(0, number, None, size, "found" if any(size) else "unreadable")
+    strip = lines.lines[0].strip[0]
+    black = (strip == 0).all(axis=1)
+
+    assert black[:19].all()
+    assert not black[20:44].any()
+    assert black[46:].all()
 
 
 def broken(folder):

@@ -1,5 +1,6 @@
 """Streams that come, stall, break and come back, from a real FFmpeg over the loopback."""
 
+import contextlib
 import http.server
 import socket
 import subprocess
@@ -130,13 +131,18 @@ def test_a_stream_of_garbage_is_a_frame_without_a_picture(content):
     assert [frame.picture for frame in found] == [None]
 
 
-def test_a_film_behind_an_address_ends(tmp_path):
-    """It is no camera: nobody waits for it to come back; what was seen of it is passed."""
-    film(tmp_path / "a.mp4", count=12, codec="libx264")
+@contextlib.contextmanager
+def served(folder, cut=()):
+    """The files of a folder over HTTP; of the first requests only these shares arrive."""
+    shares = iter(cut)
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *given):
-            super().__init__(*given, directory=str(tmp_path))
+            super().__init__(*given, directory=str(folder))
+
+        def copyfile(self, source, target):
+            content = source.read()
+            target.write(content[: int(len(content) * next(shares, 1.0))])
 
         def log_message(self, *_):
             pass
@@ -144,12 +150,45 @@ def test_a_film_behind_an_address_ends(tmp_path):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        address = f"http://127.0.0.1:{server.server_port}/a.mp4"
-        given = media.inputs([address])[0]
-        found = list(media.frames(given, reconnect=60))
-        rest = list(media.frames(given, lambda n, _: n % 2 == 0, 60, Seen(5, 0.16)))
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
+
+
+def test_a_film_with_sound_is_no_camera_either(tmp_path):
+    """Matroska tells the length of the whole alone, not of its tracks."""
+    tracks = ("testsrc=duration=1:rate=12:size=64x48", "sine=duration=1")
+    given = [word for track in tracks for word in ("-f", "lavfi", "-i", track)]
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *given, str(tmp_path / "a.mkv")]
+    subprocess.run(command, check=True)
+    with served(tmp_path) as address:
+        found = list(media.frames(media.inputs([f"{address}/a.mkv"])[0], reconnect=60))
+
+    assert [frame.number for frame in found] == list(range(12))
+
+
+def test_a_film_whose_connection_is_lost_is_gone_on_with(tmp_path):
+    """Every frame once, with its own time; given up, it says where."""
+    film(tmp_path / "a.mkv", count=60, codec="libx264", size=(320, 240))
+    given = [frame.seconds for frame in media.frames(media.inputs([str(tmp_path / "a.mkv")])[0])]
+    with served(tmp_path, cut=(0.4, 0.7)) as address:
+        found = list(media.frames(media.inputs([f"{address}/a.mkv"])[0], reconnect=60))
+    with served(tmp_path, cut=[0.5] * 9) as address:
+        half = list(media.frames(media.inputs([f"{address}/a.mkv"])[0]))
+
+    assert [(frame.number, frame.seconds) for frame in found] == list(enumerate(given))
+    assert 10 < len(half) < 60
+    assert half[-1].reason.startswith("no signal")
+
+
+def test_a_film_behind_an_address_ends(tmp_path):
+    """It is no camera: nobody waits for it to come back; what was seen of it is passed."""
+    film(tmp_path / "a.mp4", count=12, codec="libx264")
+
+    with served(tmp_path) as address:
+        given = media.inputs([f"{address}/a.mp4"])[0]
+        found = list(media.frames(given, reconnect=60))
+        rest = list(media.frames(given, lambda n, _: n % 2 == 0, 60, Seen(5, 0.16)))
 
     assert [frame.picture is None for frame in found] == [False] * 12
     assert [(frame.number, frame.seconds) for frame in rest] == [

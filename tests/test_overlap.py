@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from pipeline.overlap import Behind, ahead, read_ahead
+from pipeline.overlap import Behind, ahead, merged, read_ahead
 
 
 def test_results_come_in_order_and_never_too_many_at_once():
@@ -66,3 +66,42 @@ def test_what_waits_is_bounded_in_bytes_too():
             assert len(writers.waiting) == 1
         assert len(done) >= 3
     assert done == [0, 1, 2, 3]
+
+
+def test_several_iterators_are_merged_as_their_items_come():
+    """Each in its own order; one that is silent holds up nobody, an error is told."""
+    gate = threading.Event()
+
+    def slow():
+        yield "first"
+        gate.wait(10)
+        yield "last"
+
+    def quick():
+        yield from range(5)
+        gate.set()
+
+    items = list(merged([slow(), quick()]))
+    assert [item for item in items if isinstance(item, int)] == list(range(5))
+    assert items.index("first") < items.index("last")
+
+    def broken():
+        yield 1
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        list(merged([broken(), quick()]))
+
+
+def test_who_leaves_a_merger_waits_for_nobody():
+    gate = threading.Event()
+
+    def silent():
+        gate.wait(10)
+        yield 1
+
+    begin = time.monotonic()
+    for _ in merged([silent(), iter([1, 2])]):
+        break
+    assert time.monotonic() - begin < 2
+    gate.set()

@@ -146,3 +146,16 @@ def test_nothing_is_said_of_a_run_that_was_killed_before_it_began(tmp_path, caps
         pass
 
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("2026-01-01 10:30", "2026-01-01 10_30"),
+        ("a/b\\c\n", "a_b_c"),
+        ("..", "unnamed"),
+        ("ä" * 80, "ä" * 50),
+    ],
+)
+def test_a_name_is_made_of_what_may_not_be_one(text, name):
+    assert runs.name_from(text) == name == runs.plain_name(name)

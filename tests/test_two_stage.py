@@ -7,6 +7,8 @@ import pytest
 import supervision
 import torch
 from films import film
+from hypothesis import given
+from hypothesis import strategies as st
 from pairs import save_first, save_second
 
 from pipeline import images, runs, samples, yolo
@@ -198,6 +200,21 @@ def test_a_batch_ends_where_a_part_ends():
     assert sizes == [4, 2, 4, 1]
 
 
+def test_who_looks_frame_by_frame_gets_each_before_the_next_comes():
+    """A camera's frame is answered before its next is there."""
+    first, asked = First({1: found(FACE, 0.9)}), []
+
+    def camera():
+        for number in range(4):
+            asked.append(number)
+            yield Frame(picture(1), str(number), "x", number)
+
+    looked = detector(first).look(camera(), 1)
+    for number in range(3):
+        next(looked)
+        assert asked[-1] == number
+
+
 def test_a_batch_ends_early_where_frames_are_large(monkeypatch):
     """Memory is bounded in bytes, too: a folder may hold 100-megapixel photographs."""
     first = First({1: found(FACE, 0.9)})
@@ -252,6 +269,20 @@ def test_a_rectangle_is_the_square_without_its_padding():
     top = whole.offset[1] - part.offset[1]
     np.testing.assert_array_equal(small, square[top : top + 192])
     assert stage.load(wide[:, :1080])[0].shape == (320, 320, 3)
+
+
+@given(st.integers(8, 5000), st.integers(8, 5000))
+def test_the_scale_is_that_of_the_square(width, height):
+    """Also where a side is a hair over whole cells."""
+    stage = Stage1(NETWORK, 320)
+    part, whole = stage.letterbox(width, height), Letterbox(width, height, 320, 320)
+
+    assert part.scale == pytest.approx(whole.scale)
+    assert part.out_width % 32 == part.out_height % 32 == 0
+    assert max(part.out_width, part.out_height) == 320
+
+
+NETWORK = Network(yolo.build("n", PARTS))
 
 
 @pytest.fixture
