@@ -21,6 +21,7 @@ COLOURS: dict[Outcome, Colour] = {
 _OUTCOMES = tuple(COLOURS)
 _PALETTE = np.array(list(COLOURS.values()), np.uint8)
 _DASHES = {"found": (1, 0), "recovered": (9, 6), "held": (2, 5)}  # drawn, left out; in widths
+_SMALLEST = 0.3  # of letters that can be read
 _UNSEEN = 60  # grey of what has not come yet
 
 
@@ -32,7 +33,8 @@ def annotated(picture: Picture, faces: Detections, words: str) -> Picture:
         corners = np.rint(box).astype(int)
         _frame(canvas, corners, (0, 0, 0), 3 * unit, (1, 0), unit)
         _frame(canvas, corners, COLOURS[how], 2 * unit, _DASHES[how], unit)
-        place = (int(corners[0]), int(corners[1]) - 4 * unit)
+        above = int(corners[1]) - 4 * unit  # where the words of the picture are, it goes below
+        place = (int(corners[0]), above if above > 30 * unit else int(corners[3]) + 14 * unit)
         _write(canvas, f"{how} {score:.2f}", place, COLOURS[how], unit)
     _write(canvas, words, (4 * unit, 12 * unit), COLOURS[faces.outcome], unit)
     return canvas
@@ -135,10 +137,16 @@ def _frame(
 
 def _write(canvas: Picture, words: str, place: tuple[int, int], colour: Colour, unit: int) -> None:
     """Words on any ground: dark edge, light letters, inside the picture."""
-    size = 0.42 * unit
+    size, room = 0.42 * unit, canvas.shape[1] - 2 * unit
     (width, height), _ = cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, size, unit)
-    x = max(0, min(place[0], canvas.shape[1] - width))
-    y = max(height + unit, min(place[1], canvas.shape[0] - unit))
-    light = colour if sum(colour) > 200 else (255, 255, 255)
-    for ink, thick in (((0, 0, 0), 3 * unit), (light, unit)):
-        cv2.putText(canvas, words, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, ink, thick, cv2.LINE_AA)
+    if width > room:
+        size = max(size * room / width, _SMALLEST)
+        (width, height), _ = cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, size, unit)
+    x = max(unit, min(place[0], canvas.shape[1] - width - unit))
+    y = max(height + 3 * unit, min(place[1], canvas.shape[0] - 3 * unit))
+    ground = canvas[
+        max(0, y - height - 3 * unit) : y + 3 * unit, max(0, x - unit) : x + width + unit
+    ]
+    ground[:] = ground // 4  # dark, whatever is behind
+    light = tuple(int(each + (255 - each) * 0.45) for each in colour)
+    cv2.putText(canvas, words, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, light, unit, cv2.LINE_AA)

@@ -139,6 +139,7 @@ def _answers(detected: Path, truth: Sequence[Json]) -> list[Json]:
         box = np.array([[row[key] for key in ("x1", "y1", "x2", "y2")]], np.float32)
         fits = boxes.iou(box, np.array([true["box"]], np.float32)).max()  # 0 of no box
         judged = {"frame": number, "outcome": row["outcome"], "right": bool(fits >= ENOUGH)}
+        judged["said"] = box[0].tolist()
         answers.append(true | judged)
     return answers
 
@@ -167,7 +168,8 @@ def _sheet(film: Path, detected: Path, answers: Sequence[Json], target: Path) ->
     from pipeline import draw, heatmaps, images, media
     from pipeline.images import Letterbox
 
-    recovered = [each["frame"] for each in answers if each["outcome"] == "recovered"]
+    answered = [each for each in answers if each["outcome"] == "recovered"]
+    recovered = [each["frame"] for each in answered]
     shown = {recovered[number] for number in media.evenly(len(recovered), SHOWN)}
     tiles = []
     for frame in media.frames(media.inputs([str(film)])[0], lambda number, _: number in shown):
@@ -175,11 +177,17 @@ def _sheet(film: Path, detected: Path, answers: Sequence[Json], target: Path) ->
         each = answers[frame.number]
         stack, facts = heatmaps.read(detected / "heatmaps" / f"{frame.name}.tif")
         seen = heatmaps.overlay(frame.picture, stack.max(axis=0), Letterbox(**facts["letterbox"]))
-        box, one = np.array([each["box"]], np.float32), np.zeros(1, np.int64)
+        boxes, kinds = np.array([each["box"], each["said"]], np.float32), np.arange(2)
         words = f"{each['act']}, {each['hidden']:.0%} hidden"
         right = "right" if each["right"] else "wrong"
-        tiles.append(draw.Tile(frame.picture, box, one, words, f"frame {frame.number}: {right}"))
-        tiles.append(draw.Tile(seen, box, one, "what stage 1 did see", "the box is the truth"))
+        tiles.append(draw.Tile(frame.picture, boxes, kinds, words, f"frame {frame.number}"))
+        tiles.append(
+            draw.Tile(seen, boxes, kinds, "what stage 1 did see", f"the answer is {right}")
+        )
     if tiles:
-        title = f"{len(recovered)} frames in which stage 2 answered where stage 1 was silent"
-        images.write(target, draw.sheet(tiles, ["face"], title, columns=6), quality=90)
+        good = sum(each["right"] for each in answered)
+        title = (
+            f"{len(recovered)} frames in which stage 2 answered where a stage 1 that knows clear "
+        )
+        title += f"faces alone was silent: {good} right"
+        images.write(target, draw.sheet(tiles, ["truth", "answer"], title, columns=6), quality=90)

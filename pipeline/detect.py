@@ -40,7 +40,9 @@ class Detect:
     Nothing is sent anywhere.
 
     Example: uncover detect ward.mp4
+
     Example: uncover detect photographs/ "more/**/*.png" --save-txt --name ward7
+
     Example: uncover detect rtsp://camera/bed3 --fps 2 --reconnect 3600
     """
 
@@ -224,5 +226,6 @@ class Detect:
         for old in target.iterdir():  # the config last: killed here, it is still known as ours
             if old != config:
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
-        runs.write_json(config, record | {"made": runs.provenance()})
+        weights = {"stage1": self.stage1, "fallback": self.fallback}
+        runs.write_json(config, record | {"weights": weights, "made": runs.provenance()})
         return True

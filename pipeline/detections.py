@@ -55,8 +55,10 @@ class Detections:
     best: Mapping[str, float] = field(default_factory=dict)  # the best score of every part
     weak: bool = False  # no part is as sure as a part should be: an "empty" heatmap
     ms: Mapping[str, float] = field(default_factory=dict)  # milliseconds of each step
-    heatmap: Heatmap | None = None
-    picture: Picture | None = None  # of one picture that was asked about; of a stream, its frame's
+    heatmap: Heatmap | None = field(default=None, repr=False)
+    picture: Picture | None = field(
+        default=None, repr=False
+    )  # of one picture that was asked about; of a stream, its frame's
 
     def __post_init__(self) -> None:
         assert self.boxes.shape == (len(self.scores), 4)

@@ -29,7 +29,7 @@ from pipeline.sinks import Sinks, Wishes
 from pipeline.two_stage import TwoStage
 from pipeline.video import Frame, Wanted
 
-PART = 256  # frames between two entries in the journal
+PART = 64  # frames between two entries in the journal
 PART_LIVE = 16  # of what cannot be seen again
 _POLITE = (signal.SIGINT, signal.SIGTERM)
 
@@ -212,7 +212,8 @@ class Run:
         if complete:
             self.journal.remove()
         print(
-            f"{self.tally.table()}{count - before} frames in {seconds:.1f} s: {rate:.1f} a second"
+            f"{self.tally.table()}{count - before} frames{' more' if before else ''} in "
+            f"{seconds:.1f} s: {rate:.1f} a second"
         )
         print(self.folder)
         if not complete:

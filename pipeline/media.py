@@ -42,9 +42,13 @@ class Input:
 
 def inputs(sources: Sequence[str]) -> list[Input]:
     """All that is meant, in order; each under a name of its own."""
-    found, taken = list[Input](), set[str]()
+    found, taken, known = list[Input](), set[str](), set[Path]()
     for source in sources:
         for name, text, where, kind in _meant(source):
+            if kind in {"picture", "video"}:  # one that is meant twice is one all the same
+                if Path(where).resolve() in known:
+                    continue
+                known.add(Path(where).resolve())
             unique = _fit(name.replace("@", "_"))
             if unique.lower() in taken and kind in {"picture", "video"}:  # a.jpg and a.png
                 unique += "_" + Path(where).suffix[1:].lower()
@@ -99,7 +103,7 @@ def fingerprint(given: Sequence[Input]) -> Json:
         size += status.st_size
         lines.append(f"{one.name!r} {status.st_size} {status.st_mtime_ns}\n")
     digest = hashlib.sha256("".join(lines).encode())
-    return {"count": len(lines), "bytes": size, "sha256": digest.hexdigest()}
+    return {"count": len(lines), "bytes": size, "of names, sizes, times": digest.hexdigest()}
 
 
 def length(given: Input) -> int:
@@ -167,9 +171,15 @@ def _fit(name: str) -> str:
 def _files(
     source: str, root: Path, paths: Iterator[Path] | list[Path]
 ) -> Iterator[tuple[str, str, str, Kind]]:
-    known = sorted(each for each in paths if each.suffix.lower() in SUFFIXES and each.is_file())
+    there = sorted(each for each in paths if each.is_file())
+    known = [each for each in there if each.suffix.lower() in SUFFIXES]
     if not known:
         raise UserError(f"{source}: no pictures or videos there")
+    others = sorted({each.suffix.lower() or each.name for each in there} - SUFFIXES)
+    if others:
+        count = len(there) - len(known)
+        kinds = ", ".join(others[:5])
+        print(f"  {source}: {count} other files passed over ({kinds})", file=sys.stderr)
     for path in known:
         parts = path.relative_to(root).with_suffix("").parts
         yield "__".join(parts), str(path), str(path), _kind(path)

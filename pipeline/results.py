@@ -101,7 +101,8 @@ def write(folder: Path, rows: Iterable[Json]) -> None:
         for number, each in enumerate(rows, 1):
             lines.writerows(csv_rows(each))
             width, height = each["size"]
-            picture = {"id": number, "file_name": each["name"], "width": width, "height": height}
+            file_name = each["name"] if "@" in each["name"] else each["source"]
+            picture = {"id": number, "file_name": file_name, "width": width, "height": height}
             more = {"source": each["source"], "frame": each["number"]}
             for file, values in ((seen, [picture | more]), (found, _coco(each, number))):
                 for value in values:

@@ -138,7 +138,8 @@ def open_stage1(
     """The network in a file of weights, if it is one of the ten parts."""
     where = device_of(device)
     if half and (where.type != "cuda" or engine == "grad-cam"):
-        raise UserError("--half needs a CUDA device and --engine ours")
+        needs = "--engine ours" if engine == "grad-cam" else "a CUDA device"
+        raise UserError(f"--half needs {needs}")
     network = yolo.load(weights, where)
     numbers = [ten.part_number(str(name)) for name in network.names]
     if numbers != list(range(len(ten.PARTS))):

@@ -19,12 +19,14 @@ from pipeline.heatmaps import Stack
 from pipeline.images import Letterbox, Picture
 from pipeline.overlap import LARGE, THREADS, ahead, read_ahead
 from pipeline.parts import PARTS, WHOLE_FACE
+from pipeline.shipped import Shipped
 from pipeline.stage1 import Loaded, Looked, Stage1, open_stage1
 from pipeline.stage2 import Stage2, open_stage2
 from pipeline.video import Frame, Wanted, everything
 from pipeline.yolo import Found
 
 SAME = 0.45  # IoU from which a box of stage 2 repeats a face that stage 1 has found
+SEEN = 0.25  # from which score on a part counts as seen, as in the thesis
 NO_EVIDENCE = 0.01  # if no part's best score reaches it, there was nothing to draw
 
 
@@ -83,6 +85,10 @@ class TwoStage:
     def __call__(self, image: Picture | str | Path) -> Detections:
         """A picture (H, W, 3) RGB uint8, or its file."""
         picture = images.read(Path(image)) if isinstance(image, str | Path) else image
+        if not isinstance(picture, np.ndarray):
+            raise UserError(
+                f"a picture is a file, or an array of RGB uint8 (H, W, 3), not {type(image)}"
+            )
         if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
             raise UserError(
                 f"a picture is RGB uint8 (H, W, 3), not {picture.dtype} {picture.shape}"
@@ -133,7 +139,9 @@ class TwoStage:
         found = [
             self._found(one, letterbox)
             for one, letterbox in zip(
-                self.first.boxes(looked, self.conf, self.iou), looked.letterboxes, strict=True
+                self.first.boxes(looked, min(self.conf, SEEN), self.iou),
+                looked.letterboxes,
+                strict=True,
             )
         ]
         ms = {"stage 1": (time.perf_counter() - start) * 1000 / len(found)}
@@ -159,7 +167,8 @@ class TwoStage:
                 found[number] = self._recovered(one, answers[place])
         elif missed:
             for number in missed:
-                why = "no more faces" if len(found[number]) else "stage 1 gives no face"
+                few = f"{len(found[number])} of {self.faces} faces"
+                why = few if len(found[number]) else "stage 1 gives no face"
                 found[number] = replace(found[number], reason=why)
         return found
 
@@ -169,15 +178,16 @@ class TwoStage:
 
     def _found(self, found: Found, letterbox: Letterbox) -> Detections:
         """What stage 1 says of a picture."""
-        face = found.classes == WHOLE_FACE
+        whole = found.classes == WHOLE_FACE
+        face, part = whole & (found.scores >= self.conf), ~whole & (found.scores >= SEEN)
         how: How = "found"
-        names = tuple(PARTS[number] for number in found.classes[~face])
+        names = tuple(PARTS[number] for number in found.classes[part])
         return Detections(
             found.boxes[face],
             found.scores[face],
             (how,) * int(face.sum()),
             (letterbox.width, letterbox.height),
-            parts=Parts(found.boxes[~face], found.scores[~face], names),
+            parts=Parts(found.boxes[part], found.scores[part], names),
         )
 
     def _recovered(self, one: Detections, answer: Found) -> Detections:
@@ -186,7 +196,7 @@ class TwoStage:
         new = new[: self.faces - len(one)]
         how: How = "recovered"
         if len(one) + len(new) < self.faces:
-            one = replace(one, reason=_reason(one))
+            one = replace(one, reason=_reason(one, len(one) + len(new), self.faces))
         return replace(
             one,
             boxes=np.concatenate([one.boxes, answer.boxes[new]]),
@@ -203,13 +213,14 @@ class TwoStage:
         return Heatmap(stack, facts)
 
 
-def _reason(one: Detections) -> str:
+def _reason(one: Detections, seen: int, wanted: int) -> str:
     """Why there are fewer faces than were looked for."""
-    if len(one):
-        return "no more faces"
-    if max(one.best.values()) < NO_EVIDENCE:
-        return "no evidence of any part"
-    return "evidence, but no box" if one.weak else "parts seen, but no box"
+    if seen:
+        return f"{seen} of {wanted} faces"
+    if one.parts.names:
+        return "parts seen, but no face"
+    enough = max(one.best.values()) >= NO_EVIDENCE
+    return "faint evidence, but no face" if enough else "no evidence of any part"
 
 
 def _parts(frames: Iterator[Frame], size: int, cut: int) -> Iterator[list[Frame]]:
@@ -229,9 +240,18 @@ def _parts(frames: Iterator[Frame], size: int, cut: int) -> Iterator[list[Frame]
 def _check_pair(path: Path, imgsz: int, behind: Path, second: Stage2) -> None:
     """Stage 2 knows the heatmaps of one stage 1 alone, at one size."""
     if second.stage1 != runs.sha256(path):
-        raise UserError(f"{behind}: trained on the heatmaps of another stage 1 than {path}")
+        fitting = [one.name for one in shipped.shelf() if _goes_behind(one, runs.sha256(path))]
+        raise UserError(
+            f"{behind}: trained on the heatmaps of another stage 1 than {path}; with that one go "
+            f"--fallback {' or '.join([*fitting, 'none'])}"
+        )
     if second.seen != imgsz:
         raise UserError(
             f"{behind}: trained on heatmaps made at imgsz {second.seen}; --imgsz {imgsz} needs "
             "another, or --fallback none"
         )
+
+
+def _goes_behind(one: Shipped, sha256: str) -> bool:
+    """Whether shipped weights are a stage 2 for a stage 1."""
+    return bool(yolo.about(one.path).get("stage1", {}).get("sha256") == sha256)

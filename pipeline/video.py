@@ -18,7 +18,21 @@ from pipeline.errors import UserError
 from pipeline.images import MAX_PIXELS, Picture
 
 SUFFIXES = frozenset(
-    {".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
+    {
+        ".3gp",
+        ".avi",
+        ".avif",
+        ".flv",
+        ".gif",
+        ".m2ts",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+    }
     | {".mxf", ".ogv", ".ts", ".webm", ".wmv", ".y4m"}
 )
 
@@ -98,14 +112,15 @@ def frames(
     """
     stream = container.streams.video[0]
     stream.thread_type = "AUTO"
-    number, begin, last = first, None, 0.0
+    number, begin, last, broken = first, None, 0.0, False
 
     def without(reason: str, *, last: bool = False) -> Frame:
         return Frame(None, f"{name}@{number:06d}", source, number, None, reason, breaks_off=last)
 
     for decoded in _decoded(container, again=again):
         if isinstance(decoded, str):
-            yield without(str(decoded), last=isinstance(decoded, _End))
+            broken = isinstance(decoded, _End)
+            yield without(str(decoded), last=broken)
             number += 1
             continue
         clock = decoded.time_base or stream.time_base  # the last ones of a broken file have none
@@ -123,11 +138,9 @@ def frames(
                 named = f"{name}@{number:06d}"
                 yield Frame(_upright(decoded), named, source, number, seconds)
         number += 1
-    if number == first:
-        yield without("there is no frame in it", last=True)
-    elif _ends_early(container, number - first, last):
-        words = f"the video breaks off after {number - first} frames, {last:.1f} s"
-        yield without(words, last=True)
+    unfinished = "" if broken else _unfinished(container, number - first, last)
+    if unfinished:
+        yield without(unfinished, last=True)
 
 
 class _End(str):
@@ -174,6 +187,14 @@ def _duration(container: InputContainer) -> float | None:
         return float(stream.duration * stream.time_base)
     alone = len(container.streams) == 1  # the length of a container is that of its longest track
     return container.duration / av.time_base if alone and container.duration else None
+
+
+def _unfinished(container: InputContainer, count: int, last: float) -> str:
+    """What is missing at the end of a video, in words; nothing if it is whole."""
+    if not count:
+        return "there is no frame in it"
+    early = _ends_early(container, count, last)
+    return f"the video breaks off after {count} frames, {last:.1f} s" if early else ""
 
 
 def _ends_early(container: InputContainer, count: int, last: float) -> bool:

@@ -30,6 +30,16 @@ def test_a_folder_is_all_its_pictures_and_videos(tmp_path):
     assert found[4].source == str(tmp_path / "deep" / "c.JPG")
 
 
+def test_other_files_are_told_and_what_is_meant_twice_is_one(tmp_path, capsys):
+    images.write(tmp_path / "a.png", GREY)
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "b.heic").write_bytes(b"no picture that we know")
+    found = seen(str(tmp_path), str(tmp_path / "*.png"), str(tmp_path / "a.png"))
+
+    assert [frame.name for frame in found] == ["a"]
+    assert "2 other files passed over (.heic, .txt)" in capsys.readouterr().err
+
+
 def test_several_sources_and_patterns(tmp_path):
     """One after another; a pattern with ** goes into folders."""
     for name in ("x/1.png", "x/2.png", "y/z/1.png", "other/1.png"):
@@ -67,11 +77,14 @@ def test_an_address_is_known_without_its_password():
 
 def test_frames_and_pictures_never_share_a_name(tmp_path):
     """However a video, a folder beside it and the pictures in it are called."""
-    (tmp_path / "clip").mkdir()
-    film(tmp_path / "clip.avi", count=2)
+    one, two = tmp_path / "one", tmp_path / "two"
+    for folder in (one / "clip", two):
+        folder.mkdir(parents=True)
+    film(one / "clip.avi", count=2)
     for name in ("clip/000000.jpg", "clip@000000.jpg", "clip@000001.png", "clip__000000.jpg"):
-        images.write(tmp_path / name, GREY)
-    names = [frame.name.lower() for frame in seen(str(tmp_path), str(tmp_path / "clip"))]
+        images.write(one / name, GREY)
+    images.write(two / "clip__000000.jpg", GREY)
+    names = [frame.name.lower() for frame in seen(str(one), str(two))]
 
     assert len(names) == 7
     assert len(set(names)) == 7
@@ -144,8 +157,8 @@ def test_long_names_fit_into_a_file_system(tmp_path):
     for name in ("one.png", f"{'ö' * 90}.png"):
         folder.mkdir(parents=True, exist_ok=True)
         images.write(folder / name, GREY)
-    names = [frame.name for frame in seen(str(tmp_path), str(folder))]
+    names = [frame.name for frame in seen(str(tmp_path))]
 
-    assert len(set(names)) == 4
+    assert len(set(names)) == 2
     assert all(len(name.encode()) <= media.LONGEST + 1 for name in names)
     assert names[0].endswith("ä__one")

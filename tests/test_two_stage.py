@@ -111,7 +111,7 @@ def test_stage_2_is_asked_only_where_stage_1_is_silent():
     assert [each.outcome for each in (one, two, three)] == ["found", "recovered", "missed"]
     np.testing.assert_array_equal(two.boxes, OTHER)
     assert two.scores.tolist() == pytest.approx([0.4])
-    assert three.reason == "evidence, but no box"
+    assert three.reason == "faint evidence, but no face"
     assert two.weak
     assert not one.weak
     assert set(two.ms) == {"stage 1", "heatmap", "stage 2"}
@@ -122,8 +122,7 @@ def test_stage_2_is_asked_only_where_stage_1_is_silent():
     ("best", "reason"),
     [
         (0.001, "no evidence of any part"),
-        (0.1, "evidence, but no box"),
-        (0.7, "parts seen, but no box"),
+        (0.1, "faint evidence, but no face"),
     ],
 )
 def test_a_missed_face_has_a_reason(best, reason):
@@ -131,6 +130,16 @@ def test_a_missed_face_has_a_reason(best, reason):
     it = detector(first, Second({1: found(NOTHING, 0)}))
 
     assert batch(it, [1])[0].reason == reason
+
+
+def test_parts_that_are_named_are_the_reason():
+    """What the row lists and what the reason says are one: seen is what is at least .25."""
+    for score, reason in ((0.3, "parts seen, but no face"), (0.2, "faint evidence, but no face")):
+        first = First({1: found(FACE, score, PARTS.index("nose"))}, score)
+        one = batch(detector(first, Second({1: found(NOTHING, 0)})), [1])[0]
+
+        assert one.reason == reason
+        assert one.parts.names == (("nose",) if score == 0.3 else ())
 
 
 def test_without_a_fallback_a_miss_is_a_miss():
@@ -168,7 +177,7 @@ def test_several_faces_are_looked_for_and_none_twice():
     assert one.how == ("found", "recovered")
     assert one.outcome == "recovered"
     assert len(four) == 3
-    assert four.reason == "no more faces"
+    assert four.reason == "3 of 4 faces"
 
 
 def test_frames_keep_their_order_whatever_their_size(tmp_path):
@@ -243,12 +252,12 @@ def test_a_face_is_held_over_a_short_gap_and_marked():
     """Not over a long one, not for pictures, and a held face is not held on from itself."""
     hold = Hold(1.0)
     seen = Detections(FACE, np.array([0.9], np.float32), ("found",), (100, 80))
-    gap = Detections.empty((100, 80), "evidence, but no box")
+    gap = Detections.empty((100, 80), "faint evidence, but no face")
 
     assert hold.over(0.0, seen) is seen
     held = hold.over(0.6, gap)
     assert held.outcome == "held"
-    assert held.reason == "evidence, but no box"
+    assert held.reason == "faint evidence, but no face"
     np.testing.assert_array_equal(held.boxes, FACE)
     assert hold.over(1.2, gap).outcome == "missed"
     assert hold.over(None, gap).outcome == "missed"
