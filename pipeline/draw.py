@@ -30,6 +30,8 @@ PART_COLOURS: dict[str, Colour] = {
     "eyes nose": (0, 114, 178),
     "mouth": (230, 159, 0),
 }
+# What is drawn beside the truth.
+_OTHER_COLOURS: dict[str, Colour] = {"answer": (240, 180, 30)}
 PAPER, INK, PALE = (255, 255, 255), (30, 30, 30), (120, 120, 120)
 
 
@@ -89,7 +91,7 @@ def sheet(
 
 def colour_of(name: str) -> Colour:
     """The colour of a class by its name; a class that is no part looks like the whole face."""
-    return PART_COLOURS.get(name, PART_COLOURS[PARTS[WHOLE_FACE]])
+    return (PART_COLOURS | _OTHER_COLOURS).get(name, PART_COLOURS[PARTS[WHOLE_FACE]])
 
 
 def _framed(tile: Tile, colours: Sequence[Colour], side: int) -> Picture:

@@ -1,61 +1,85 @@
 """``uncover evaluate``: who finds the face, at which level of occlusion, and who else would.
 
-The threshold of a first stage is in its weights: its training chose it on its own validation
-pictures. All others are chosen on the val split of --validation. Then they are held.
+A result is ``runs/evaluate/NAME``::
+
+    report.html      everything below on one page, without a server or a network
+    tables.md .tex   the tables, for a paper; each is NAME.csv as well
+    metrics.json     the tables, for a program
+    *.png            recovered by level, precision and recall, calibration
+    gallery/         the worst misses, false recoveries, the best recoveries, with heatmaps
+    predictions/     what every detector said of every picture
+    manifest.json    settings, weights, data, thresholds, versions
 """
 
-import json
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import runs, shipped, tables
+from pipeline import runs, shipped
 from pipeline.errors import UserError
 from pipeline.runs import Json
 
 if TYPE_CHECKING:  # these bring torch, which --help need not wait for
+    from pipeline.alternatives import FaceFromParts
     from pipeline.dataset import Dataset
-    from pipeline.predictions import Scene
+    from pipeline.predictions import Detectors, Scene
     from pipeline.stage1 import Stage1
     from pipeline.stage2 import Stage2
+    from pipeline.theirs import Theirs
+    from pipeline.verdict import Judges
 
-LEVELS = ("no face", "none", "easy", "medium", "hard", "unknown")
+LEVELS = ("none", "easy", "medium", "hard")
 
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure first and second stages on a dataset, by level of occlusion.
+    """Measure who finds the faces of a dataset, by level of occlusion, beside the cheap ways.
 
-    For every first stage: the pictures in which it is silent, how many of them each second
-    stage, each other first stage, and its own lowered threshold recover, and how many of their
-    answers are right. The threshold of a first stage is the one in its weights; all others are
-    the lowest that keep --precision on what that first stage misses in the val split of
-    --validation.
+    For every first stage: the pictures in which it is silent, and how many of them are recovered
+    by each second stage, by its own lowered threshold, by a face fitted to the parts that were
+    seen, by the brightest region of the heatmap, by the other models, by predictions of anybody
+    else, and by the union that measures best. With 95 % intervals over pictures.
 
-    And every detector alone, threshold by threshold, with how often it sees a face in --empty.
+    The threshold of a first stage is in its weights: its training chose it on its own validation
+    pictures. All others are the lowest that keep --precision on what that first stage misses in
+    the val split of --validation. Then they are held.
 
-    Writes runs/evaluate/NAME: points.csv, missed.csv, pairs.csv, predictions.jsonl, manifest.json.
-
-    Example: uncover evaluate --data unseen --validation hidden --stage1 clear.pt --stage2 maps.pt
+    Example: uncover evaluate --data unseen --validation hidden
+    Example: uncover evaluate --data ward --levels levels.csv --predictions theirs.json
     """
 
     data: str
     """A prepared dataset with a test split (or --split)."""
 
-    validation: str
-    """A prepared dataset with a val split, on which thresholds are chosen."""
+    validation: str = ""
+    """A prepared dataset with a val split, on which thresholds are chosen; by default --data."""
 
-    name: str
-    """The result is written to runs/evaluate/NAME."""
+    name: str = ""
+    """The result is written to runs/evaluate/NAME; by default the dataset's name."""
 
-    stage1: tuple[str, ...]
+    stage1: tuple[str, ...] = (shipped.CLEAR, shipped.STAGE1)
     """Weights of the ten parts: files (called by their folder, if they are best.pt), or names of
     shipped ones."""
 
-    stage2: tuple[str, ...] = ()
+    stage2: tuple[str, ...] = (shipped.CLEAR_FALLBACK, shipped.FALLBACK)
     """Weights for heatmaps; each finds its own first stage among --stage1."""
+
+    control: tuple[str, ...] = (shipped.CONTROL,)
+    """Weights of the whole face alone (train face), or of any YOLO with one class."""
+
+    predictions: tuple[str, ...] = ()
+    """What any other detector said of these pictures, of those that thresholds are chosen on, too:
+    files in COCO's results form."""
+
+    levels: str = ""
+    """A CSV of image,level (none, easy, medium, hard) that overrules what annotations say."""
+
+    by: tuple[str, ...] = ()
+    """Facts of the annotations to slice by, beside levels: source, occluders; WFLW's pose, blur,
+    occlusion ...; WIDER's."""
 
     split: str = "test"
     """Of the dataset, what is measured on."""
@@ -77,69 +101,68 @@ class Evaluate:
     """cpu, cuda, cuda:1; by default CUDA if there is a device, else the CPU."""
 
     overwrite: bool = False
-    """Replace a result of this name that was made otherwise."""
+    """Replace a result of this name that was made otherwise; what its detectors have said of the
+    same pictures is used again."""
 
     def run(self) -> Path:
         """Measure and write."""
-        from pipeline import predictions
+        from pipeline import report, verdict
         from pipeline.dataset import open_dataset
 
-        data, validation = open_dataset(self.data), open_dataset(self.validation)
+        data = open_dataset(self.data)
+        validation = open_dataset(self.validation) if self.validation else data
         if data.root == validation.root and self.split == "val":
             raise UserError("--split val: thresholds are chosen there; measure on another split")
-        target = runs.home() / "runs" / "evaluate" / runs.plain_name(self.name)
-        record = self._record(data, validation)
+        name = runs.plain_name(self.name or data.root.name)
+        target = runs.home() / "runs" / "evaluate" / name
+        weights = self._weights()
+        record = self._record(data, validation, weights)
         if runs.up_to_date(target, record, self.overwrite):
             print(f"{target} is up to date: same settings, weights and pictures")
             return target
-        firsts, seconds, thresholds = self._opened()
-        with runs.whole_folder(target) as folder:
-            scenes = {
-                "val": list(predictions.look(validation, "val", firsts, seconds, self.batch)),
-                "test": list(predictions.look(data, self.split, firsts, seconds, self.batch)),
-            }
-            if self.empty:
-                windows = predictions.look(
-                    open_dataset(self.empty), "val_empty", firsts, seconds, self.batch
-                )
-                for number, window in _numbered(windows):
-                    scenes["test" if number % 2 else "val"].append(window)
-            if not scenes["val"] or not scenes["test"]:
-                raise UserError(f"no pictures in val of {validation.root}, or in {self.split}")
-            lines = [
-                json.dumps(predictions.as_json(scene)) for part in scenes.values() for scene in part
-            ]
-            runs.write_text(folder / "predictions.jsonl", "\n".join(lines) + "\n")
-            found = judged(scenes["val"], scenes["test"], thresholds, self.precision)
-            for name, rows in found.items():
-                runs.write_text(folder / f"{name}.csv", tables.as_csv(rows))
+        with runs.resumable_folder(target, record) as folder:
+            who, thresholds = self._opened(validation)
+            scenes = self._scenes(folder, target, record["sources"], who)
+            partners = {key: first for key, (first, _) in who.seconds.items()}
+            judges = verdict.Judges(scenes["val"], thresholds, partners, self.precision)
+            found = verdict.tables(judges, scenes["test"], self.by)
+            pictures = self._pictures(who, judges, scenes["test"], found)
+            report.write(folder, name, record, found, pictures)
             made = {"thresholds": thresholds, "made": runs.provenance()}
             runs.write_json(folder / "manifest.json", record | made)
-        for name, rows in found.items():
-            print(tables.as_text([row for row in rows if name != "points" or row["note"]]))
-        print(target)
+        report.tell(found)
+        print(target / "report.html")
         return target
 
-    def _record(self, data: "Dataset", validation: "Dataset") -> Json:
+    def _weights(self) -> dict[str, str]:
+        """The SHA-256 of every file of weights, by the name that it goes by."""
+        paths = [shipped.find(one) for one in (*self.stage1, *self.stage2, *self.control)]
+        weights = {called(path): runs.sha256(path) for path in paths}
+        if len(weights) < len(set(paths)):
+            raise UserError("two files of weights have the same name; copy one to another name")
+        return weights
+
+    def _record(self, data: "Dataset", validation: "Dataset", weights: dict[str, str]) -> Json:
         """What the tables follow from."""
         from pipeline.dataset import open_dataset
 
-        paths = [shipped.find(asked) for asked in (*self.stage1, *self.stage2)]
-        weights = {called(path): runs.sha256(path) for path in paths}
-        if len(weights) < len(paths):
-            raise UserError("two files of weights have the same name; copy one to another name")
-        settings = {name: getattr(self, name) for name in ("split", "conf", "precision")}
-        sources = {"data": data.fingerprint(), "validation": validation.fingerprint()}
+        settings: Json = {name: getattr(self, name) for name in ("split", "conf", "precision")}
+        settings["by"] = list(self.by)
+        sources: Json = {"data": data.fingerprint(), "validation": validation.fingerprint()}
         if self.empty:
             sources["empty"] = open_dataset(self.empty).fingerprint()
+        files = [each for each in (*self.predictions, self.levels) if each]
+        for each in files:
+            if not Path(each).is_file():
+                raise UserError(f"{each}: there is no such file")
+        sources["files"] = {each: runs.sha256(Path(each)) for each in files}
         return {"settings": settings, "sources": sources | {"weights": weights}}
 
-    def _opened(
-        self,
-    ) -> tuple[dict[str, "Stage1"], dict[str, tuple[str, "Stage2"]], dict[str, float]]:
+    def _opened(self, validation: "Dataset") -> "tuple[Detectors, dict[str, float]]":
         """The networks by their names, and the thresholds of the first stages."""
         from pipeline import yolo
-        from pipeline.stage1 import device_of, open_stage1
+        from pipeline.predictions import Detectors
+        from pipeline.stage1 import device_of, open_control, open_stage1
         from pipeline.stage2 import open_stage2
 
         firsts: dict[str, Stage1] = {}
@@ -161,7 +184,76 @@ class Evaluate:
             if firsts[first].imgsz != second.seen:
                 raise UserError(f"{path}: its heatmaps were made at imgsz {second.seen}")
             seconds[called(path)] = (first, second)
-        return firsts, seconds, thresholds
+        controls = {
+            called(path): open_control(path, self.device, yolo.about(path).get("imgsz", 640))
+            for path in map(shipped.find, self.control)
+        }
+        return Detectors(firsts, seconds, controls, _geometry(validation)), thresholds
+
+    def _scenes(
+        self, folder: Path, target: Path, sources: Json, who: "Detectors"
+    ) -> "dict[str, list[Scene]]":
+        """What everybody says of the pictures that are chosen on, and of those measured on."""
+        from pipeline import answers, predictions, theirs
+        from pipeline.dataset import open_dataset
+
+        kept = folder / "predictions"
+        answers.take_over(target / "predictions", kept)
+        scenes: dict[str, list[Scene]] = {}
+        asked = {"validation": (self.validation or self.data, "val")}
+        asked |= {"data": (self.data, self.split)}
+        asked |= {"empty": (self.empty, "val_empty")} if self.empty else {}
+        for words, (name, split) in asked.items():
+            follows_from = {key: sources[key] for key in (words, "weights")} | {"split": split}
+            source = open_dataset(name)
+            if not any(source.rows(split)):
+                raise UserError(f"{source.root}: no pictures in {split}")
+            ask = partial(predictions.look, source, split, who, self.batch)
+            scenes[words] = answers.kept(kept, f"{words}-{split}", follows_from, ask)
+        others = [theirs.read(Path(path)) for path in self.predictions]
+        known = _levels(Path(self.levels)) if self.levels else {}
+        for number, window in _numbered(scenes.pop("empty", [])):
+            scenes["data" if number % 2 else "validation"].append(window)
+        return {
+            {"data": "test", "validation": "val"}[words]: [
+                _completed(scene, others, known) for scene in part
+            ]
+            for words, part in scenes.items()
+        }
+
+    def _pictures(
+        self, who: "Detectors", judges: "Judges", scenes: "list[Scene]", found: Json
+    ) -> dict[str, bytes]:
+        """Plots, and sheets of faces to look at, by the names of their files."""
+        from pipeline import gallery, images, plots, verdict
+
+        out: dict[str, bytes] = {}
+        for base in who.firsts:
+            out[f"recovered-{base}.png"] = plots.recovered(found["missed"], base)
+        parts = list(verdict.slices(scenes, ()))
+        for name in [*who.firsts, *who.seconds]:
+            out[f"precision-recall-{name}.png"] = plots.precision_recall(parts, name)
+        out["calibration.png"] = plots.calibration(scenes, [*who.firsts, *who.seconds])
+        for name, (base, second) in who.seconds.items():
+            pair = verdict.pair(judges, base, name)
+            for words, part in gallery.chosen(scenes, pair).items():
+                if part:
+                    title = f"{name} behind {base}: {words}, {len(part)} shown"
+                    sheet = gallery.sheet(
+                        part, pair, title, who.firsts[base], second, self._picture
+                    )
+                    file = f"gallery/{name}-{words.replace(' ', '-')}.jpg"
+                    out[file] = images.encode(sheet, ".jpg", 88)
+        return out
+
+    def _picture(self, scene: "Scene") -> Path:
+        """Where the picture of a scene lies."""
+        from pipeline.dataset import open_dataset
+
+        window = scene.level == "no face"
+        return open_dataset(self.empty if window else self.data).picture(
+            {"split": scene.split, "name": scene.name}
+        )
 
 
 def called(path: Path) -> str:
@@ -169,104 +261,43 @@ def called(path: Path) -> str:
     return path.absolute().parent.name if path.stem == "best" else path.stem
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """A first stage, and who answers where it is silent; both at the thresholds chosen."""
+def _geometry(data: "Dataset") -> "FaceFromParts | None":
+    """Where parts lie in a face, learned from training labels of upright faces, if there are."""
+    from pipeline import alternatives
+    from pipeline.parts import PARTS
 
-    base: str
-    conf: float
-    other: str  # the first stage itself, at a lowered threshold, is one of them
-    limit: float
-    chosen_on: int  # silent pictures of validation
-
-
-def judged(
-    validation: Sequence["Scene"],
-    scenes: Sequence["Scene"],
-    thresholds: Mapping[str, float],
-    precision: float,
-) -> dict[str, list[Json]]:
-    """The tables by their names; thresholds but those given are chosen on validation."""
-    from pipeline import points
-
-    pairs = [
-        _pair(validation, base, conf, other, precision)
-        for base, conf in thresholds.items()
-        for other in validation[0].answers
-    ]
-    return {
-        "points": [
-            row
-            for name in validation[0].answers
-            for row in points.rows(validation, scenes, name, thresholds.get(name))
-        ],
-        "missed": [row for pair in pairs for row in _missed(scenes, pair)],
-        "pairs": [row for pair in pairs for row in _detected(scenes, pair)],
-    }
+    if data.names != list(PARTS):
+        return None
+    labels = (data.labels(row) for row in data.rows("train") if not row["turned"])
+    return alternatives.fit(labels)
 
 
-def _pair(
-    validation: Sequence["Scene"], base: str, conf: float, other: str, precision: float
-) -> _Pair:
-    from pipeline.missed import is_silent, threshold_for
-
-    limit = threshold_for(validation, base, conf, other, precision)
-    return _Pair(base, conf, other, limit, sum(is_silent(s, base, conf) for s in validation))
-
-
-def _missed(scenes: Sequence["Scene"], pair: _Pair) -> Iterator[Json]:
-    """What the first stage misses and the other answers, level by level."""
-    from pipeline.missed import tally
-
-    for level, part in _by_level(scenes):
-        found = tally(part, pair.base, pair.conf, pair.other, pair.limit)
-        yield {
-            "missed by": pair.base,
-            "answered by": "its lowered threshold" if pair.other == pair.base else pair.other,
-            "level": level,
-            "pictures": found.pictures,
-            "only wrong boxes": found.wrong,
-            "missed": found.missed,
-            "answered": found.answered,
-            "right": found.right,
-            "recovered": round(found.recovered, 4),
-            "precision": round(found.precision, 4),
-            "right at IoU 0.3": found.right_loosely,
-            "threshold": round(pair.limit, 4),
-            "chosen on": pair.chosen_on,
-        }
+def _levels(path: Path) -> dict[str, str]:
+    """The level of each picture, by its name without suffix."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = csv.DictReader(file)
+        if not {"image", "level"} <= set(rows.fieldnames or ()):
+            raise UserError(f"{path}: expected the columns image and level")
+        found = {}
+        for number, row in enumerate(rows, 2):
+            if row["level"] not in LEVELS:
+                raise UserError(
+                    f"{path}, line {number}: level {row['level']!r}; known are {', '.join(LEVELS)}"
+                )
+            found[Path(row["image"]).stem] = row["level"]
+    return found
 
 
-def _detected(scenes: Sequence["Scene"], pair: _Pair) -> Iterator[Json]:
-    """The first stage with the other behind it, level by level; in its own place, alone."""
-    from pipeline.missed import detection
-
-    alone = pair.other == pair.base
-    for level, part in _by_level(scenes):
-        limit = math.inf if alone else pair.limit
-        found = detection(part, pair.base, pair.conf, pair.other, limit)
-        yield {
-            "first": pair.base,
-            "then": "-" if alone else pair.other,
-            "level": level,
-            "faces": found.faces,
-            "recall": round(found.recall, 4),
-            "precision": round(found.precision, 4),
-        }
+def _completed(scene: "Scene", others: "list[Theirs]", levels: dict[str, str]) -> "Scene":
+    """With what others say of it, and the level that the user knows."""
+    level = levels.get(Path(scene.name).stem, levels.get(Path(scene.source).stem, scene.level))
+    answers = scene.answers | {each.name: each.of(scene) for each in others}
+    return replace(scene, level=level, answers=answers)
 
 
-def _numbered(windows: Iterable["Scene"]) -> Iterator[tuple[int, "Scene"]]:
+def _numbered(windows: "Iterable[Scene]") -> "Iterator[tuple[int, Scene]]":
     """Windows with the number of their photograph: those of one stay together."""
     numbers: dict[str, int] = {}
     for window in windows:
         photograph = window.name.rsplit("__empty", 1)[0]
         yield numbers.setdefault(photograph, len(numbers)), window
-
-
-def _by_level(scenes: Sequence["Scene"]) -> Iterator[tuple[str, list["Scene"]]]:
-    """The scenes of each level that there is, then all of them."""
-    for level in LEVELS:
-        part = [scene for scene in scenes if scene.level == level]
-        if part:
-            yield level, part
-    yield "all", list(scenes)

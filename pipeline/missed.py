@@ -140,11 +140,11 @@ def _confident(scene: Scene, name: str, conf: float) -> box.Boxes:
     return answer.boxes[answer.scores >= conf]
 
 
-def matches(boxes: box.Boxes, truth: box.Boxes) -> NDArray[np.bool_]:
+def matches(boxes: box.Boxes, truth: box.Boxes, enough: float = ENOUGH) -> NDArray[np.bool_]:
     """Which boxes, best first, find a face that none before has found."""
     free, right = np.ones(len(truth), bool), np.zeros(len(boxes), bool)
     for number, row in enumerate(box.iou(boxes, truth)):
         fits = np.where(free, row, 0)
-        if len(fits) and fits.max() >= ENOUGH:
+        if len(fits) and fits.max() >= enough:
             free[int(np.argmax(fits))], right[number] = False, True
     return right

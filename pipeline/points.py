@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.missed import matches
+from pipeline.missed import ENOUGH, matches
 from pipeline.predictions import Scene
 from pipeline.runs import Json
 
 AS_GOOD = 0.003  # of F1: the lowest threshold within it of the best is taken, as in training
+_STRICTER = np.arange(55, 100, 5) / 100  # IoU, beyond .5
 _STEPS = np.arange(1, 1000) / 1000
 _SHOWN = np.arange(5, 100, 5) / 100
 
@@ -36,6 +37,17 @@ class Ranked:
         recall, precision = self.at(threshold)
         return 2 * recall * precision / (recall + precision) if recall else 0.0
 
+    def average_precision(self) -> float:
+        """The mean of the highest precision at or beyond each of 101 recalls, as COCO has it."""
+        if not self.faces:
+            return math.nan
+        order = np.argsort(-self.scores, kind="stable")
+        hits = np.cumsum(self.right[order])
+        precision = hits / np.arange(1, len(order) + 1)
+        highest = np.maximum.accumulate(precision[::-1])[::-1]
+        places = np.searchsorted(hits / self.faces, np.linspace(0, 1, 101) - 1e-12)
+        return float(np.append(highest, 0.0)[np.minimum(places, len(highest))].mean())
+
     def best(self) -> float:
         """The lowest threshold at which F1 is as good as its best."""
         curve = np.array([self.f1(step) for step in _STEPS])
@@ -46,10 +58,12 @@ class Ranked:
         return float((self.windows >= threshold).mean()) if len(self.windows) else math.nan
 
 
-def ranked(scenes: Sequence[Scene], name: str) -> Ranked:
-    """What one detector said of all scenes."""
+def ranked(scenes: Sequence[Scene], name: str, enough: float = ENOUGH) -> Ranked:
+    """What one detector said of all scenes; right is what overlaps a face ``enough``."""
     answers = [scene.answers[name] for scene in scenes]
-    right = [matches(one.boxes, scene.truth) for one, scene in zip(answers, scenes, strict=True)]
+    right = [
+        matches(one.boxes, scene.truth, enough) for one, scene in zip(answers, scenes, strict=True)
+    ]
     windows = [
         one.scores.max(initial=0)
         for one, scene in zip(answers, scenes, strict=True)
@@ -61,6 +75,30 @@ def ranked(scenes: Sequence[Scene], name: str) -> Ranked:
         sum(len(scene.truth) for scene in scenes),
         np.array(windows, float),
     )
+
+
+def model_rows(validation: Sequence[Scene], scenes: Sequence[Scene], name: str) -> Iterator[Json]:
+    """A detector as in the thesis's tables 4 to 7, 10 and 12, of the whole face.
+
+    P, R and F1 are those at the threshold at which F1 of the validation pictures is best.
+    """
+    threshold = ranked(validation, name).best()
+    for words, part in (("val", validation), ("test", scenes)):
+        whole = ranked(part, name)
+        recall, precision = whole.at(threshold)
+        averages = [whole.average_precision()]
+        averages += [ranked(part, name, enough).average_precision() for enough in _STRICTER]
+        yield {
+            "model": name,
+            "set": words,
+            "faces": whole.faces,
+            "P": round(precision, 4),
+            "R": round(recall, 4),
+            "F1": round(whole.f1(threshold), 4),
+            "AP50": _share(averages[0]),
+            "AP50-95": _share(float(np.mean(averages))),
+            "threshold": round(threshold, 4),
+        }
 
 
 def rows(

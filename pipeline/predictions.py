@@ -1,24 +1,25 @@
 """Detectors over a prepared dataset, once: their boxes are then asked every question."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pipeline import images
+from pipeline.alternatives import FaceFromParts, bright_region
 from pipeline.boxes import Boxes
 from pipeline.dataset import EMPTY, Dataset
 from pipeline.overlap import THREADS, ahead
-from pipeline.parts import PARTS, WHOLE_FACE
-from pipeline.recipe import Recipe
+from pipeline.parts import WHOLE_FACE
 from pipeline.runs import Json
 from pipeline.stage1 import Looked, Stage1
 from pipeline.stage2 import Stage2
 from pipeline.yolo import Found
 
 LEAST = 0.001  # boxes under this score are not kept
+FROM_PARTS, BRIGHT = " (from parts)", " (brightest)"  # behind the name of a first stage
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,20 +40,27 @@ class Scene:
     truth: Boxes  # (G, 4) whole faces
     answers: dict[str, Answer]
     best: dict[str, NDArray[np.float32]]  # of each stage 1: (K,) the best score of every part
+    blank: frozenset[str] = frozenset()  # second stages whose heatmap of it is black
+    source: str = ""  # the photograph that it is of
+    group: str = ""  # of pictures that belong together: a subject, a photograph
+    facts: Mapping[str, str] = field(default_factory=dict)  # what else is known: WFLW's pose=1 ...
+
+
+@dataclass(frozen=True, eq=False)
+class Detectors:
+    """Who is asked, each by its name."""
+
+    firsts: Mapping[str, Stage1]
+    seconds: Mapping[str, tuple[str, Stage2]]  # each with the name of its first stage
+    controls: Mapping[str, Stage1] = field(default_factory=dict)  # of the whole face alone
+    geometry: FaceFromParts | None = None  # if known: faces fitted to the parts that were seen
 
 
 def look(
-    data: Dataset,
-    split: str,
-    firsts: Mapping[str, Stage1],
-    seconds: Mapping[str, tuple[str, Stage2]],
-    batch: int = 16,
+    data: Dataset, split: str, who: Detectors, batch: int = 16, skip: int = 0
 ) -> Iterator[Scene]:
-    """Every picture of a split past every first stage and the second stages that go with them.
-
-    ``seconds`` says of each second stage by what name its first stage goes.
-    """
-    rows = list(data.rows(split))
+    """Every picture of a split, but the first so many, past all detectors."""
+    rows = list(data.rows(split))[skip:]
     parts = [rows[first : first + batch] for first in range(0, len(rows), batch)]
     bar = tqdm(parts, desc=f"{data.root.name} {split}", unit="batch", disable=None, leave=False)
     face = data.face
@@ -60,45 +68,78 @@ def look(
         lambda part: [images.read(data.picture(row)) for row in part], bar, THREADS, THREADS + 1
     )
     for part, loaded in zip(parts, pictures, strict=True):
-        said: list[dict[str, Answer]] = [{} for _ in part]
-        best: list[dict[str, NDArray[np.float32]]] = [{} for _ in part]
-        for name, stage in firsts.items():
-            follow = {key: second for key, (first, second) in seconds.items() if first == name}
+        said = [_Said() for _ in part]
+        for name, stage in who.firsts.items():
             for looked in stage.look([stage.load(picture) for picture in loaded]):
-                _ask(stage, looked, name, follow, said, best)
-        for number, row in enumerate(part):
+                _ask(who, name, looked, [said[number] for number in looked.numbers])
+        for name, stage in who.controls.items():
+            for looked in stage.look([stage.load(picture) for picture in loaded]):
+                for number, found in zip(looked.numbers, stage.boxes(looked, LEAST), strict=True):
+                    said[number].answers[name] = _answer(found, 0)
+        for row, one in zip(part, said, strict=True):
             boxes, classes = data.labels(row)
-            level = "no face" if split.endswith(EMPTY) else row["level"] or "unknown"
-            truth = boxes[classes == face]
-            yield Scene(row["name"], split, level, truth, said[number], best[number])
+            yield Scene(
+                row["name"],
+                split,
+                "no face" if split.endswith(EMPTY) else row["level"] or "unknown",
+                boxes[classes == face],
+                one.answers,
+                one.best,
+                frozenset(one.blank),
+                row["from"],
+                row["group"] or row["from"],
+                _facts(row),
+            )
 
 
-def _ask(
-    stage: Stage1,
-    looked: Looked,
-    name: str,
-    follow: Mapping[str, Stage2],
-    said: Sequence[dict[str, Answer]],
-    best: Sequence[dict[str, NDArray[np.float32]]],
-) -> None:
-    """Pictures past one first stage and all second stages that live on its heatmaps."""
-    for number, found in zip(looked.numbers, stage.boxes(looked, LEAST), strict=True):
-        said[number][name] = _answer(found, stage.names.index(PARTS[WHOLE_FACE]))
+@dataclass(eq=False)
+class _Said:
+    """What is said of one picture, while detectors are asked."""
+
+    answers: dict[str, Answer] = field(default_factory=dict)
+    best: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    blank: set[str] = field(default_factory=set)
+
+
+def _ask(who: Detectors, name: str, looked: Looked, said: Sequence[_Said]) -> None:
+    """Pictures past one first stage and all that lives on what it has seen."""
+    stage = who.firsts[name]
+    for one, found in zip(said, stage.boxes(looked, LEAST), strict=True):
+        one.answers[name] = _answer(found, WHOLE_FACE)
+        if who.geometry is not None:
+            one.answers[name + FROM_PARTS] = _answer(who.geometry.box(found), 0)
     peaks = [level.logits.flatten(2).amax(2) for level in looked.levels]
     scores = np.max([peak.float().sigmoid().cpu().numpy() for peak in peaks], axis=0)  # (B, K)
-    for number, values in zip(looked.numbers, scores, strict=True):
-        best[number][name] = values
-    names = list(follow)
-    recipes: list[Recipe] = [follow[key].recipe for key in names]
-    for key, (_, stacks) in zip(names, stage.heatmaps(looked, recipes), strict=True):
-        answers = follow[key].boxes(list(stacks), looked.squares, LEAST)
-        for number, found in zip(looked.numbers, answers, strict=True):
-            said[number][key] = _answer(found, 0)
+    for one, values in zip(said, scores, strict=True):
+        one.best[name] = values
+    follow = {key: second for key, (first, second) in who.seconds.items() if first == name}
+    recipes = [second.recipe for second in follow.values()]
+    drawn = stage.heatmaps(looked, recipes)
+    for (key, second), (_, stacks) in zip(follow.items(), drawn, strict=True):
+        answers = second.boxes(list(stacks), looked.squares, LEAST)
+        for one, found, stack in zip(said, answers, stacks, strict=True):
+            one.answers[key] = _answer(found, 0)
+            if not stack.any():
+                one.blank.add(key)
+    for _, stacks in drawn[:1]:  # the first of its recipes is as good as any
+        for one, stack, square in zip(said, stacks, looked.squares, strict=True):
+            one.answers[name + BRIGHT] = _answer(bright_region(stack, square), 0)
 
 
 def _answer(found: Found, face: int) -> Answer:
     chosen = found.classes == face
     return Answer(found.boxes[chosen], found.scores[chosen])
+
+
+def _facts(row: Json) -> dict[str, str]:
+    """What the annotations say of a picture's faces, where they say one thing of all of them."""
+    said: dict[str, set[str]] = {}
+    for face in row["faces"]:
+        for name, value in face["attributes"].items():
+            said.setdefault(name, set()).add(str(value))
+    known = {name: values.pop() for name, values in said.items() if len(values) == 1}
+    more = {"source": row["source"], "occluders": "+".join(row["occluders"])}
+    return known | {name: value for name, value in more.items() if value}
 
 
 def as_json(scene: Scene) -> Json:
@@ -118,4 +159,24 @@ def as_json(scene: Scene) -> Json:
         "best": {
             name: np.round(values.astype(float), 4).tolist() for name, values in scene.best.items()
         },
+        "blank": sorted(scene.blank),
+        "source": scene.source,
+        "group": scene.group,
+        "facts": dict(scene.facts),
     }
+
+
+def of_json(line: Json) -> Scene:
+    """Inverse of :func:`as_json`."""
+    answers = {
+        name: Answer(
+            np.array(said["boxes"], np.float32).reshape(-1, 4),
+            np.array(said["scores"], np.float32),
+        )
+        for name, said in line["answers"].items()
+    }
+    best = {name: np.array(values, np.float32) for name, values in line["best"].items()}
+    truth = np.array(line["truth"], np.float32).reshape(-1, 4)
+    words = (line["name"], line["split"], line["level"])
+    more = (line["source"], line["group"], line["facts"])
+    return Scene(*words, truth, answers, best, frozenset(line["blank"]), *more)

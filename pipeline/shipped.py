@@ -15,6 +15,8 @@ from pipeline.runs import Json
 STAGE1, FALLBACK = "parts-hardened", "heatmap-hardened"
 # The thesis's idea: a stage 1 that knows clear faces alone, and what its heatmaps still tell.
 CLEAR, CLEAR_FALLBACK = "parts-clear", "heatmap-clear"
+# The yardstick: the whole face alone, on clear faces.
+CONTROL = "face-clear"
 
 
 @dataclass(frozen=True)

@@ -29,3 +29,26 @@ def as_markdown(rows: Sequence[Row]) -> str:
     cells = [[str(value) for value in row.values()] for row in rows]
     lines = [list(rows[0]), ["---"] * len(rows[0]), *cells]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def as_latex(rows: Sequence[Row], caption: str, label: str) -> str:
+    """Rows as a table that booktabs sets: words on the left, figures on the right."""
+    words = {key: any(isinstance(row[key], str) and row[key] for row in rows) for key in rows[0]}
+    columns = "".join("l" if each else "r" for each in words.values())
+    lines = [
+        " & ".join(map(_escaped, rows[0])),
+        *(" & ".join(_escaped(str(value)) for value in row.values()) for row in rows),
+    ]
+    head, *body = [f"{line} \\\\" for line in lines]
+    inside = "\n".join(["\\toprule", head, "\\midrule", *body, "\\bottomrule"])
+    return (
+        f"\\begin{{table}}\n\\centering\n\\caption{{{_escaped(caption)}}}\n\\label{{tab:{label}}}\n"
+        f"\\begin{{tabular}}{{{columns}}}\n{inside}\n\\end{{tabular}}\n\\end{{table}}\n"
+    )
+
+
+def _escaped(text: str) -> str:
+    special = {letter: f"\\{letter}" for letter in "&%$#_{}"}
+    special |= {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"}
+    special |= {"<": "\\textless{}", ">": "\\textgreater{}"}
+    return "".join(special.get(letter, letter) for letter in text)

@@ -79,8 +79,10 @@ def evaluate(place, **settings):
     train = place[0] / "runs" / "train"
     first = train / "faces-parts" / "best.pt"
     second = train / "faces-maps-hirescam-stack" / "best.pt"
-    given = {"stage1": (str(first),), "stage2": (str(second),), "device": "cpu"} | settings
-    return Evaluate("hidden", "hidden", "out", **given, overwrite=True)
+    control = train / "faces-face" / "best.pt"
+    given = {"stage1": (str(first),), "stage2": (str(second),), "control": (str(control),)}
+    given |= {"device": "cpu", "name": "out", "overwrite": True}
+    return Evaluate("hidden", **given | settings)
 
 
 def test_windows_without_a_face_count_against_who_answers_there(place):
@@ -89,11 +91,12 @@ def test_windows_without_a_face_count_against_who_answers_there(place):
     scenes = wider_folder(home / "wider", train=1, val=4)
     Prepare((f"wider={scenes}",), "scenes", classes="face", empty=2, workers=1).run()
     folder = evaluate(place, empty="scenes", conf=1e-6).run()
-    lines = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
-    windows = [line for line in lines if line["level"] == "no face"]
+    (kept,) = (folder / "predictions").glob("empty-*.jsonl")
+    windows = [json.loads(line) for line in kept.read_text().splitlines()]
     with (folder / "missed.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["level"] == "no face"]
-    faces = sum(line["split"] == "val" for line in lines)
+        rows = [row for row in csv.DictReader(file) if row["slice"] == "no face"]
+    (kept,) = (folder / "predictions").glob("validation-*.jsonl")
+    faces = len(kept.read_text().splitlines())
 
     assert len(windows) == 8
     assert all(line["truth"] == [] for line in windows)
@@ -108,12 +111,13 @@ def test_an_evaluation_has_a_row_for_every_detector_and_level(place):
         rows = list(csv.DictReader(file))
 
     assert {row["answered by"] for row in rows} == {
-        "its lowered threshold",
-        "faces-maps-hirescam-stack",
+        *("its lowered threshold", "faces-maps-hirescam-stack", "faces-face"),
+        *("faces-parts (from parts)", "faces-parts (brightest)"),
     }
-    assert {row["level"] for row in rows} == {"none", "hard", "all"}
-    lines = (folder / "predictions.jsonl").read_text().splitlines()
-    assert {json.loads(line)["split"] for line in lines} == {"val", "test"}
+    assert {row["slice"] for row in rows} == {"none", "hard", "all"}
+    assert {path.name.split("-")[0] for path in (folder / "predictions").iterdir()} == {
+        *("data", "validation")
+    }
 
 
 def test_a_second_stage_without_its_first_is_refused(place):

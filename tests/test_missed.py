@@ -22,7 +22,8 @@ def answer(*boxes_and_scores):
 
 def scene(first, second, truth=FACE, level="hard"):
     answers = {"first": first, "second": second}
-    return Scene("a.jpg", "test", level, truth, answers, {})
+    best = {"first": np.full(10, 0.3, np.float32)}
+    return Scene("a.jpg", "test", level, truth, answers, best)
 
 
 SCENES = [
@@ -106,11 +107,13 @@ def test_what_a_threshold_lets_through_is_as_precise_as_promised(pairs, precisio
 
 def test_test_labels_cannot_move_a_threshold():
     """The threshold is a function of validation alone."""
-    from pipeline.evaluate import judged
+    from pipeline.verdict import Judges, tables
 
     def limits(test):
-        tables = judged(SCENES, test, {"first": 0.5}, 0.9)
-        return [row["threshold"] for row in tables["missed"]]
+        found = tables(Judges(SCENES, {"first": 0.5}, {"second": "first"}, 0.9), test)
+        chosen = [row["threshold"] for row in found["missed"]]
+        chosen += [row["threshold"] for row in found["models"]]
+        return chosen + [row["thresholds"] for row in found["unions"]]
 
     spoiled = [scene(each.answers["first"], each.answers["second"], FAR) for each in SCENES]
     assert limits(SCENES) == limits(spoiled)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from test_missed import FACE, FAR, NONE, answer, scene
+from test_missed import BESIDE, FACE, FAR, NONE, answer, scene
 
 from pipeline import points
 
@@ -63,3 +63,39 @@ def test_levels_do_not_matter():
     found = points.ranked([scene(answer((FACE, 0.9)), answer(), level="none")], "first")
 
     assert np.array_equal(found.right, [True])
+
+
+def test_average_precision_by_hand():
+    """Right, wrong, right, of four faces: 1 up to recall 1/4, 2/3 up to 1/2, then nothing."""
+    scenes = [
+        scene(answer((FACE, 0.9), (FAR, 0.8)), answer()),
+        scene(answer((FACE, 0.7)), answer()),
+        *[scene(answer(), answer())] * 2,
+    ]
+    expected = (26 * 1 + 25 * 2 / 3) / 101
+
+    assert points.ranked(scenes, "first").average_precision() == pytest.approx(expected)
+    assert points.ranked(scenes, "second").average_precision() == 0
+    assert points.ranked(scenes[:1], "first").average_precision() == pytest.approx(1.0)
+
+
+def test_average_precision_is_that_of_ultralytics():
+    """To what their way of reading the curve between its points leaves, which is a hundredth."""
+    from ultralytics.utils.metrics import compute_ap
+
+    rng = np.random.default_rng(0)
+    scores, right = np.sort(rng.random(500))[::-1], rng.random(500) < 0.7
+    ours = points.Ranked(scores, right, 400, np.zeros(0))
+    hits = np.cumsum(right)
+    theirs, _, _ = compute_ap(hits / 400, hits / np.arange(1, 501))
+
+    assert ours.average_precision() == pytest.approx(theirs, abs=0.01)
+
+
+def test_a_stricter_overlap_is_asked_of_the_same_boxes():
+    val, test = points.model_rows(SCENES, SCENES[:1], "first")
+
+    assert (val["faces"], test["faces"]) == (3, 1)
+    assert test["AP50"] == test["AP50-95"] == 1.0
+    loose = [scene(answer((BESIDE, 0.9)), answer())]  # IoU .54
+    assert next(points.model_rows(loose, loose, "first"))["AP50-95"] == pytest.approx(0.1)

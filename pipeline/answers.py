@@ -1,0 +1,53 @@
+"""What detectors say of a split, kept on disk: asked once, gone on with after a kill."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from pipeline import runs
+from pipeline.predictions import Scene, as_json, of_json
+from pipeline.runs import Json
+
+
+def kept(
+    folder: Path, words: str, follows_from: Json, ask: Callable[[int], Iterator[Scene]]
+) -> list[Scene]:
+    """The scenes of a split, in a file of the folder whose name tells what they follow from.
+
+    ``ask`` gives them but for the first so many.
+    """
+    path = folder / f"{words}-{_key(follows_from)}.jsonl"
+    partial = path.with_suffix(".partial")
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        whole = _whole_lines(partial)
+        if whole:
+            print(f"{words}: {whole} pictures are done already")
+        with partial.open("a", encoding="utf-8", newline="\n") as file:
+            for scene in ask(whole):
+                file.write(json.dumps(as_json(scene)) + "\n")
+        partial.replace(path)
+    with path.open(encoding="utf-8") as file:
+        return [of_json(json.loads(line)) for line in file]
+
+
+def take_over(old: Path, folder: Path) -> None:
+    """What an earlier result has finished is there for the next, by the same names."""
+    for path in old.glob("*.jsonl"):
+        runs.write_text(folder / path.name, path.read_text(encoding="utf-8"))
+
+
+def _whole_lines(path: Path) -> int:
+    """How many lines a killed run has written; what it left of another is cut off."""
+    if not path.is_file():
+        return 0
+    content = path.read_bytes()
+    end = content.rfind(b"\n") + 1
+    with path.open("rb+") as file:
+        file.truncate(end)
+    return content.count(b"\n")
+
+
+def _key(follows_from: Json) -> str:
+    return hashlib.sha256(json.dumps(follows_from, sort_keys=True).encode()).hexdigest()[:16]

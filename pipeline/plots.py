@@ -1,0 +1,109 @@
+"""Curves of an evaluation: recovered by level, precision and recall, calibration."""
+
+import io
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipeline.points import Ranked, ranked
+from pipeline.predictions import Scene
+from pipeline.runs import Json
+
+# Okabe and Ito's colours, with marks of their own for who sees none.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+_MARKS = "osD^vP*X"
+_BINS = np.linspace(0, 1, 11)
+
+
+def recovered(rows: Sequence[Json], base: str) -> bytes:
+    """What share of the faces that one first stage misses each other recovers, level by level."""
+    mine = [row for row in rows if row["missed by"] == base and row["missed"]]
+    levels = list(dict.fromkeys(row["slice"] for row in mine if "=" not in row["slice"]))
+    answerers = list(dict.fromkeys(row["answered by"] for row in mine))
+    figure, axes = _axes(f"faces missed by {base}: recovered, with 95 % intervals", wide=True)
+    for number, name in enumerate(answerers):
+        row_of = {row["slice"]: row for row in mine if row["answered by"] == name}
+        there = [(place, row_of[level]) for place, level in enumerate(levels) if level in row_of]
+        places = [
+            place + (number - len(answerers) / 2) * 0.8 / len(answerers) for place, _ in there
+        ]
+        values = np.array([row["recovered"] for _, row in there], float)
+        low = values - [row["from"] for _, row in there]
+        high = np.array([row["to"] for _, row in there], float) - values
+        axes.errorbar(
+            places,
+            values,
+            np.clip([low, high], 0, None),
+            fmt=_MARKS[(number + number // 8) % len(_MARKS)],
+            color=_COLOURS[number % len(_COLOURS)],
+            capsize=2,
+            label=name,
+        )
+    missed = {row["slice"]: row["missed"] for row in mine}
+    axes.set_xticks(range(len(levels)), [f"{level}\n{missed[level]} missed" for level in levels])
+    axes.set_ylabel("recovered of all missed")
+    axes.set_ylim(-0.03, 1.03)
+    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    return _png(figure)
+
+
+def precision_recall(parts: Sequence[tuple[str, list[Scene]]], name: str) -> bytes:
+    """A detector's curve for every level that has faces."""
+    figure, axes = _axes(f"{name}: precision and recall")
+    for number, (words, part) in enumerate(_with_faces(parts)):
+        whole = ranked(part, name)
+        recall, precision = _curve(whole)
+        label = f"{words} (AP50 {whole.average_precision():.3f})"
+        axes.plot(recall, precision, color=_COLOURS[number % len(_COLOURS)], label=label)
+    axes.set_xlabel("recall")
+    axes.set_ylabel("precision")
+    axes.set_xlim(0, 1.01)
+    axes.set_ylim(0, 1.01)
+    axes.legend(fontsize=7, loc="lower left")
+    return _png(figure)
+
+
+def calibration(scenes: Sequence[Scene], names: Sequence[str]) -> bytes:
+    """How often boxes of a score are right: on the diagonal, a score is a probability."""
+    figure, axes = _axes("calibration: what a score is worth")
+    axes.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=1)
+    for number, name in enumerate(names):
+        whole = ranked(scenes, name)
+        bins = np.clip(np.digitize(whole.scores, _BINS) - 1, 0, len(_BINS) - 2)
+        there = [place for place in range(len(_BINS) - 1) if (bins == place).sum() >= 10]
+        score = [float(whole.scores[bins == place].mean()) for place in there]
+        share = [float(whole.right[bins == place].mean()) for place in there]
+        style = {"marker": _MARKS[number % len(_MARKS)], "color": _COLOURS[number % len(_COLOURS)]}
+        axes.plot(score, share, label=name, linewidth=1, markersize=4, **style)  # type: ignore[arg-type]
+    axes.set_xlabel("score")
+    axes.set_ylabel("share of boxes that are right (IoU .5)")
+    axes.legend(fontsize=7, loc="upper left")
+    return _png(figure)
+
+
+def _with_faces(parts: Sequence[tuple[str, list[Scene]]]) -> Iterator[tuple[str, list[Scene]]]:
+    for words, part in parts:
+        if any(len(scene.truth) for scene in part):
+            yield words, part
+
+
+def _curve(whole: Ranked) -> tuple[np.ndarray, np.ndarray]:
+    order = np.argsort(-whole.scores, kind="stable")
+    hits = np.cumsum(whole.right[order])
+    return hits / max(whole.faces, 1), hits / np.arange(1, len(order) + 1)
+
+
+def _axes(title: str, *, wide: bool = False) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(9 if wide else 5.2, 4.2), layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(title, fontsize=10)
+    axes.grid(alpha=0.3)
+    return figure, axes
+
+
+def _png(figure: Figure) -> bytes:
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=130, metadata={"Software": None})
+    return out.getvalue()

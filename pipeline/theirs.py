@@ -1,0 +1,89 @@
+"""Any other detector's predictions in COCO's results form: one more row of every table.
+
+``[{"image_id": ..., "bbox": [x, y, width, height], "score": ...}, ...]``. Which picture an
+``image_id`` is of is told by a list of images (``pictures.json`` or ``images.json`` beside the
+file, or ``{"images": ..., "annotations": ...}`` in it), by a ``file_name`` in each row, or it is
+the name itself. A picture without a row is one in which nothing was found. ``ms``, of an image or
+of its rows, is the time that it took.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import UserError
+from pipeline.images import SUFFIXES
+from pipeline.predictions import Answer, Scene
+
+_LISTS = ("pictures.json", "images.json")
+
+
+@dataclass(frozen=True, eq=False)
+class Theirs:
+    """One detector's answers, by the names of pictures without their suffix."""
+
+    name: str
+    path: Path
+    answers: dict[str, Answer]
+    ms: float | None  # median, where it is told
+
+    def of(self, scene: Scene) -> Answer:
+        """What it says of a picture; an error for people if it has not looked at it."""
+        answer = self.answers.get(_stem(scene.name))
+        if answer is None:
+            raise UserError(
+                f"{self.path}: nothing about {scene.name} ({scene.split}); predictions are needed "
+                "for the pictures that are measured on and for those that thresholds are chosen "
+                "on, each in the list of images beside the file even if nothing was found in it"
+            )
+        return answer
+
+
+def read(path: Path) -> Theirs:
+    """The predictions in a file."""
+    content = _json(path)
+    rows, images = content, []
+    if isinstance(content, dict):
+        rows, images = content.get("annotations", []), content.get("images", [])
+    for beside in (path.with_name(name) for name in _LISTS):
+        if not images and beside.is_file():
+            listed = _json(beside)
+            images = listed.get("images", []) if isinstance(listed, dict) else listed
+    try:
+        names = {str(each["id"]): _stem(str(each["file_name"])) for each in images}
+        found: dict[str, list[tuple[list[float], float]]] = {name: [] for name in names.values()}
+        ms = [float(each["ms"]) for each in [*images, *rows] if "ms" in each]
+        for row in rows:
+            number = str(row["image_id"])
+            name = _stem(str(row["file_name"])) if "file_name" in row else names.get(number)
+            x, y, width, height = map(float, row["bbox"])
+            box = [x, y, x + width, y + height]
+            found.setdefault(name or _stem(number), []).append((box, float(row["score"])))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path}: not predictions in COCO's results form: {error!r}") from error
+    answers = {name: _answer(boxes) for name, boxes in found.items()}
+    name = path.parent.name if path.stem == "predictions" else path.stem
+    return Theirs(name, path, answers, median(ms) if ms else None)
+
+
+def _answer(found: list[tuple[list[float], float]]) -> Answer:
+    best = sorted(found, key=lambda each: -each[1])
+    boxes = np.array([box for box, _ in best], np.float32).reshape(-1, 4)
+    return Answer(boxes, np.array([score for _, score in best], np.float32))
+
+
+def _json(path: Path) -> Any:  # noqa: ANN401 - whatever there is
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not predictions in COCO's results form: {error}") from error
+
+
+def _stem(name: str) -> str:
+    """A picture's name without folders and without the suffix of a picture."""
+    path = Path(name)
+    return path.stem if path.suffix.lower() in SUFFIXES else path.name

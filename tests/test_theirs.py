@@ -1,0 +1,64 @@
+"""Predictions of anybody: what COCO's results form may look like, and what is wrong with others."""
+
+import json
+
+import numpy as np
+import pytest
+
+from pipeline import theirs
+from pipeline.errors import UserError
+
+ROWS = [
+    {"image_id": 1, "category_id": 1, "bbox": [10, 20, 30, 40], "score": 0.5, "ms": 4},
+    {"image_id": 1, "bbox": [0, 0, 5, 5], "score": 0.9, "ms": 8},
+]
+IMAGES = [{"id": 1, "file_name": "some/where/a.jpg"}, {"id": 2, "file_name": "b.c__hard0"}]
+
+
+def write(path, content):
+    path.write_text(json.dumps(content))
+    return path
+
+
+class Named:
+    def __init__(self, name):
+        self.name, self.split = name, "test"
+
+
+@pytest.mark.parametrize("form", ["beside", "within", "rows"])
+def test_every_way_to_name_a_picture(tmp_path, form):
+    """A list beside the file or in it, or a name in each row; best box first, corners as ours."""
+    path = tmp_path / "theirs.json"
+    if form == "beside":
+        write(path, ROWS)
+        write(tmp_path / "pictures.json", {"images": IMAGES})
+    elif form == "within":
+        write(path, {"images": IMAGES, "annotations": ROWS})
+    else:
+        write(path, [row | {"file_name": "a.jpg"} for row in ROWS])
+    found = theirs.read(path)
+    one = found.of(Named("a.jpg"))
+
+    assert found.name == "theirs"
+    assert found.ms == 6
+    assert one.scores.tolist() == pytest.approx([0.9, 0.5])
+    np.testing.assert_array_equal(one.boxes, [[0, 0, 5, 5], [10, 20, 40, 60]])
+    if form != "rows":
+        assert len(found.of(Named("b.c__hard0.jpg")).boxes) == 0
+
+
+def test_a_picture_that_was_not_looked_at_is_an_error(tmp_path):
+    """It would count as missed."""
+    path = write(tmp_path / "theirs.json", {"images": IMAGES, "annotations": ROWS})
+    with pytest.raises(UserError, match=r"nothing about c\.jpg \(test\)"):
+        theirs.read(path).of(Named("c.jpg"))
+
+
+@pytest.mark.parametrize(
+    "content", ['[{"image_id": 1}]', '{"images": 3}', "[[1, 2]]", "no json", '[{"bbox": [1, 2]}]']
+)
+def test_other_files_are_refused(tmp_path, content):
+    path = tmp_path / "x.json"
+    path.write_text(content)
+    with pytest.raises(UserError, match="COCO's results form"):
+        theirs.read(path)

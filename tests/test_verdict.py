@@ -1,0 +1,80 @@
+"""The tables, on scenes small enough to count by hand."""
+
+import pytest
+from test_missed import FACE, FAR, NONE, answer, scene
+
+from pipeline.verdict import Judges, slices, tables
+
+# Ten missed faces: the second knows six of them, a third knows four others and one of these.
+SECOND = [answer((FACE, 0.8))] * 6 + [answer()] * 4
+THIRD = [answer()] * 5 + [answer((FACE, 0.7))] * 5
+
+
+def of_three(second, third, truth=FACE, first=None, level="hard", **more):
+    one = scene(first or answer(), second, truth, level)
+    answers = one.answers | {"third": third}
+    values = {name: getattr(one, name) for name in ("name", "split", "level", "truth", "best")}
+    return type(one)(**values | {"answers": answers} | more)
+
+
+SCENES = [of_three(two, three) for two, three in zip(SECOND, THIRD, strict=True)]
+JUDGES = Judges(SCENES, {"first": 0.5}, {"second": "first"}, 0.9)
+
+
+def rows(found, table, **asked):
+    return [row for row in found[table] if all(row[key] == asked[key] for key in asked)]
+
+
+def test_the_union_asks_who_adds_most_first():
+    """Six by the second, then the four that are left by the third."""
+    (union,) = rows(tables(JUDGES, SCENES), "unions", slice="all")
+
+    assert union["answered by"] == "second > third"
+    assert (union["missed"], union["answered"], union["right"]) == (10, 10, 10)
+
+
+def test_who_is_not_precise_enough_is_in_no_union():
+    wrong = [of_three(answer((FAR, 0.8)), three) for three in THIRD]
+    (union,) = rows(tables(Judges(wrong, {"first": 0.5}, {}, 0.9), wrong), "unions", slice="all")
+
+    assert union["answered by"] == "third"
+    assert union["recovered"] == 0.5
+
+
+def test_blank_heatmaps_count_against_who_sees_nothing_in_them():
+    """The thesis's coverage leaves them out, recovered does not."""
+    blank = frozenset({"second"})
+    scenes = [of_three(answer((FACE, 0.8)), answer(), name=name) for name in "abc"]
+    scenes += [of_three(answer(), answer(), blank=blank, name=name) for name in "de"]
+    asked = {"slice": "all", "answered by": "second"}
+    (row,) = rows(
+        tables(Judges(scenes, {"first": 0.5}, {"second": "first"}, 0.9), scenes), "missed", **asked
+    )
+
+    assert (row["missed"], row["blank heatmaps"], row["right"]) == (5, 2, 3)
+    assert (row["recovered"], row["of the non-blank"]) == (0.6, 1.0)
+    assert row["from"] < 0.6 < row["to"]
+
+
+def test_alone_it_is_compared_at_the_same_precision():
+    """The threshold of the first stage alone gives on validation what the pair gives there."""
+    faces = [of_three(answer(), answer(), first=answer((FACE, 0.4)))] * 4
+    errors = [of_three(answer(), answer(), truth=NONE, first=answer((FAR, 0.45)))]
+    scenes = SCENES + faces + errors
+    found = tables(Judges(scenes, {"first": 0.5}, {"second": "first"}, 0.9), scenes)
+    (row,) = rows(found, "pairs", slice="all", then="second")
+
+    assert row["recall"] == pytest.approx(6 / 14, abs=1e-4)
+    assert row["precision"] == 1
+    assert row["first alone as precise"] == 0  # with its four faces comes the error
+
+
+def test_slices_are_levels_and_facts():
+    scenes = [
+        of_three(answer(), answer(), level="easy", facts={"pose": "1"}),
+        of_three(answer(), answer(), level="hard", facts={"pose": "0"}),
+        of_three(answer(), answer(), level="hard"),
+    ]
+    found = {words: len(part) for words, part in slices(scenes, ["pose", "blur"])}
+
+    assert found == {"easy": 1, "hard": 2, "pose=0": 1, "pose=1": 1, "all": 3}
