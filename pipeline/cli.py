@@ -31,6 +31,7 @@ COMMANDS = {  # command -> where its settings are, what it does
     "tune heatmap": ("pipeline.tune:TuneHeatmap", "hyper-parameters of stage 2, by evolution"),
     "weights": ("pipeline.weights:Weights", "what is shipped, and whether it is whole"),
     "evaluate": ("pipeline.evaluate:Evaluate", "who finds the hidden face, level by level"),
+    "compare": ("pipeline.compare:Compare", "our detectors beside others', in one run"),
 }
 
 USAGE = """usage: uncover COMMAND [OPTIONS]

@@ -20,6 +20,7 @@ from pipeline.runs import Json
 from pipeline.stage2 import Stage2
 
 PRECISION = 0.9
+_FACES = ("val", "val_turned")
 FEWEST = 20  # silent pictures; on fewer a share says nothing
 
 
@@ -29,7 +30,7 @@ def chosen(second: Stage2, data: Dataset, beside: Dataset | None, conf: float) -
     ``conf`` is the threshold of the first stage, ``data`` holds its heatmaps, ``beside`` those of
     windows without a face.
     """
-    silent = list(_silent(data, "val", conf))
+    silent = [each for split in _FACES for each in _silent(data, split, conf)]
     if len(silent) < FEWEST:
         return None
     if beside is not None:

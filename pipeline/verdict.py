@@ -135,7 +135,7 @@ def _detected(
     """The first stage with the other behind it; beside it, it alone at equal precision."""
     behind = "" if asked.other == asked.base else asked.other
     chosen = detection(judges.validation, asked.base, asked.conf, behind, asked.limit)
-    equal = _as_precise(judges.validation, asked.base, chosen.precision)
+    equal = as_precise(judges.validation, asked.base, chosen.precision)
     for words, part in parts:
         found = detection(part, asked.base, asked.conf, behind, asked.limit)
         each = [detection([s], asked.base, asked.conf, behind, asked.limit) for s in part]
@@ -157,7 +157,7 @@ def _detected(
         }
 
 
-def _as_precise(validation: Sequence[Scene], name: str, precision: float) -> float:
+def as_precise(validation: Sequence[Scene], name: str, precision: float) -> float:
     """The lowest threshold at which a detector alone keeps a precision; never if it cannot."""
     whole = ranked(validation, name)
     order = np.argsort(-whole.scores, kind="stable")

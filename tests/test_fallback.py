@@ -47,7 +47,7 @@ def maps(tmp_path):
             recipe = Recipe(compose="average", peak=1.0)
             facts = heatmaps.facts_of(recipe, list(PARTS), Letterbox(32, 32, 32, 32))
             heatmaps.write(root / "images" / split / name, stack, facts)
-            label = "0 .5 .5 .5 .5\n" if split == "val" else ""
+            label = "" if split == "val_empty" else "0 .5 .5 .5 .5\n"
             (root / "labels" / split / f"{number:03d}.txt").write_text(label)
             row = {"split": split, "name": name, "size": size, "best": {"whole face": first}}
             lines.append(json.dumps(row))
@@ -84,6 +84,14 @@ def test_an_answer_in_a_window_without_a_face_is_wrong(maps):
 
     assert found["threshold"] == pytest.approx(0.58, abs=0.003)
     assert found["chosen"]["silent pictures"] == 23
+
+
+def test_turned_faces_count_where_there_are_some(maps):
+    """A stage 1 that misses few upright ones leaves enough of these to choose on."""
+    turned = maps([(0.1, 0.4, True)] * 30, "val_turned")
+    found = fallback.chosen(Second(), turned, None, 0.3)
+
+    assert found["threshold"] == pytest.approx(0.4, abs=0.003)
 
 
 @pytest.mark.parametrize("rows", [[(0.1, 0.9, True)] * 5, [(0.9, 0.9, True)] * 50])

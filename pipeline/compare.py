@@ -1,0 +1,259 @@
+"""``uncover compare``: our detectors and others' on the same pictures, in one run.
+
+A result is ``runs/compare/NAME``::
+
+    compare.csv .md   a row a detector: pictures without a face, recall, precision, milliseconds
+    DETECTOR.json     what it said, in COCO's results form, which 'uncover evaluate' reads
+    pictures.json     the pictures; manifest.json: settings, versions, threads
+"""
+
+import json
+import statistics
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+from pipeline import runs, shipped, tables
+from pipeline.errors import UserError
+from pipeline.runs import Json
+
+if TYPE_CHECKING:  # these bring torch, which --help need not wait for
+    from pipeline.boxes import Boxes
+    from pipeline.images import Picture
+    from pipeline.peers import Detector
+    from pipeline.predictions import Scene
+
+_WARM_UP = 3  # times that each is asked before time is taken
+# From which score on each is believed by its makers.
+_DEFAULTS = {
+    **dict.fromkeys(("yunet", "retinaface"), 0.9),
+    **dict.fromkeys(("mediapipe-short", "mediapipe-long"), 0.5),
+    "dlib-hog": 0.0,
+}
+_ALL = -1.0  # of the others whatever they give
+_OURS = "uncover"
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Compare face detectors: how often they find none, what is right of it, how long it takes.
+
+    Ours, the pair and its first stage alone, beside whichever of the usual ones are installed
+    (MediaPipe, OpenCV's YuNet and Haar, dlib, MTCNN, RetinaFace) and any Ultralytics checkpoint.
+    What is not installed is listed as such. With labels (--data), recall is also given at one
+    precision for all, because thresholds that makers have chosen are not comparable.
+
+    Example: uncover compare ward/ --models yunet=face_detection_yunet.onnx
+
+    Example: uncover compare --data unseen --checkpoints yolov8n-face.pt
+    """
+
+    source: tyro.conf.Positional[str] = ""
+    """Pictures, a video, a folder, a pattern."""
+
+    data: str = ""
+    """Instead of a source: a prepared dataset, whose faces are known."""
+
+    split: str = "test"
+    """Of the dataset."""
+
+    name: str = ""
+    """The result is written to runs/compare/NAME; by default that of the source."""
+
+    models: tuple[str, ...] = ()
+    """What some need besides: NAME=FILE, such as yunet=FILE.onnx or haar=FILE.xml."""
+
+    checkpoints: tuple[str, ...] = ()
+    """Ultralytics detectors with a class that is called face, or with one class."""
+
+    most: int = 500
+    """At most so many pictures, evenly spaced; 0: all."""
+
+    precision: float = 0.9
+    """At which recall is compared."""
+
+    overwrite: bool = False
+    """Replace a result of this name."""
+
+    def run(self) -> Path:
+        """Ask everybody, and write."""
+        if bool(self.source) == bool(self.data):
+            raise UserError("give either a source (pictures, a video) or --data (with labels)")
+        given = self.data or self.source
+        name = runs.plain_name(self.name) if self.name else runs.name_from(Path(given).name)
+        target = runs.home() / "runs" / "compare" / name
+        if target.exists() and not self.overwrite:
+            raise UserError(f"{target} is there; --overwrite replaces it, --name takes another")
+        detectors, missing = self._detectors()
+        with runs.whole_folder(target) as folder:
+            scenes, ms = _asked(detectors, self._pictures())
+            if not scenes:
+                raise UserError(f"{given}: no picture in it can be read")
+            rows = list(self._rows(detectors, scenes, ms))
+            rows += [
+                dict.fromkeys(rows[0], "") | {"detector": each, "note": why}
+                for each, why in missing.items()
+            ]
+            _write(folder, scenes, ms, rows)
+            runs.write_json(folder / "manifest.json", self._record(len(scenes)))
+        print(tables.as_text(rows))
+        print(target)
+        return target
+
+    def _detectors(self) -> "tuple[dict[str, tuple[Detector, float]], dict[str, str]]":
+        """Each that can be asked with its threshold, and why the others cannot."""
+        from pipeline import peers, yolo
+
+        given = dict(_named(each) for each in self.models)
+        unknown = given.keys() - peers.PEERS.keys()
+        if unknown:
+            raise UserError(f"--models {unknown.pop()}: known are {', '.join(peers.PEERS)}")
+        found = {_OURS: (_pair(), 0.0)}
+        missing: dict[str, str] = {}
+        first = shipped.find(shipped.STAGE1)
+        found[shipped.STAGE1] = (peers.checkpoint(str(first)), yolo.about(first)["threshold"])
+        for name, (build, _) in peers.PEERS.items():
+            try:
+                found[name] = (build(given.get(name, "")), _DEFAULTS.get(name, _ALL))
+            except peers.NotHere as error:
+                missing[name] = str(error)
+        for path in self.checkpoints:
+            about = yolo.about(Path(path))
+            detector = peers.checkpoint(path)
+            found[Path(path).stem] = (detector, about.get("threshold", 0.25))
+        return found, missing
+
+    def _pictures(self) -> "Iterator[tuple[str, Picture, Boxes | None]]":
+        """Name, pixels and, of a dataset, true faces."""
+        from pipeline import images, media
+        from pipeline.dataset import open_dataset
+
+        if self.data:
+            data = open_dataset(self.data)
+            rows = list(data.rows(self.split))
+            for number in media.evenly(len(rows), self.most or len(rows)):
+                boxes, classes = data.labels(rows[number])
+                picture = images.read(data.picture(rows[number]))
+                yield rows[number]["name"], picture, boxes[classes == data.face]
+            return
+        given = media.inputs([self.source])
+        lengths = [media.length(each) for each in given]
+        chosen = set(media.evenly(sum(lengths), self.most or sum(lengths)))
+        place = 0
+        for each, length in zip(given, lengths, strict=True):
+            wanted = {number - place for number in chosen}
+            if each.kind != "picture" or 0 in wanted:
+                for frame in media.frames(each, partial(_is_in, wanted)):
+                    if frame.picture is not None:
+                        yield frame.name, frame.picture, None
+            place += length
+
+    def _rows(
+        self,
+        detectors: "Mapping[str, tuple[Detector, float]]",
+        scenes: "Sequence[Scene]",
+        ms: Mapping[str, list[float]],
+    ) -> Iterator[Json]:
+        from pipeline.missed import is_silent
+        from pipeline.points import ranked
+        from pipeline.verdict import as_precise
+
+        labelled = bool(self.data)
+        for name, (_, threshold) in detectors.items():
+            empty = sum(is_silent(scene, name, threshold) for scene in scenes) / len(scenes)
+            row: Json = {"detector": name, "pictures": len(scenes), "empty": round(empty, 4)}
+            if labelled:
+                recall, precision = ranked(scenes, name).at(threshold)
+                row |= {"recall": round(recall, 4), "precision": round(precision, 4)}
+                equal = as_precise(scenes, name, self.precision)
+                alike = ranked(scenes, name).at(equal)[0]
+                row[f"recall at precision {self.precision:g}"] = (
+                    "" if name == _OURS else round(alike, 4)
+                )
+            yield row | {
+                "ms (median)": round(statistics.median(ms[name]), 2),
+                "threshold": "its pair's" if name == _OURS else round(threshold, 4),
+                "note": "",
+            }
+
+    def _record(self, count: int) -> Json:
+        import cv2
+        import torch
+
+        settings = runs.settings_of(self)
+        threads = {"torch": torch.get_num_threads(), "opencv": cv2.getNumThreads()}
+        made = runs.provenance() | {"threads": threads}
+        return {"settings": settings, "sources": {"pictures": count}, "made": made}
+
+
+def _pair() -> "Detector":
+    """The shipped pair, at its own thresholds."""
+    from pipeline.predictions import Answer
+    from pipeline.two_stage import TwoStage
+
+    pair = TwoStage.load(device="cpu")
+
+    def look(picture: "Picture") -> Answer:
+        faces = pair(picture)
+        return Answer(faces.boxes, faces.scores)
+
+    return look
+
+
+def _asked(
+    detectors: "Mapping[str, tuple[Detector, float]]",
+    pictures: "Iterator[tuple[str, Picture, Boxes | None]]",
+) -> "tuple[list[Scene], dict[str, list[float]]]":
+    """What each says of each picture, and in how many milliseconds."""
+    import numpy as np
+    from tqdm import tqdm
+
+    from pipeline.predictions import Scene
+
+    ms: dict[str, list[float]] = {name: [] for name in detectors}
+    scenes: list[Scene] = []
+    for name, picture, truth in tqdm(pictures, unit=" pictures", disable=None, leave=False):
+        answers = {}
+        for called, (detector, _) in detectors.items():
+            for _ in range(0 if scenes else _WARM_UP):
+                detector(picture)
+            begin = time.perf_counter()
+            answers[called] = detector(picture)
+            ms[called].append((time.perf_counter() - begin) * 1000)
+        known = np.zeros((0, 4), np.float32) if truth is None else truth
+        scenes.append(Scene(name, "compared", "unknown", known, answers, {}))
+    return scenes, ms
+
+
+def _is_in(wanted: set[int], number: int, _: float | None) -> bool:
+    return number in wanted
+
+
+def _write(
+    folder: Path, scenes: "Sequence[Scene]", ms: Mapping[str, list[float]], rows: Sequence[Json]
+) -> None:
+    runs.write_text(folder / "compare.csv", tables.as_csv(rows))
+    runs.write_text(folder / "compare.md", tables.as_markdown(rows))
+    listed = [{"id": number, "file_name": scene.name} for number, scene in enumerate(scenes, 1)]
+    runs.write_json(folder / "pictures.json", {"images": listed})
+    for name, times in ms.items():
+        found = []
+        for number, (scene, taken) in enumerate(zip(scenes, times, strict=True), 1):
+            answer = scene.answers[name]
+            for (x1, y1, x2, y2), score in zip(answer.boxes, answer.scores, strict=True):
+                box = [round(float(value), 2) for value in (x1, y1, x2 - x1, y2 - y1)]
+                told = {"image_id": number, "category_id": 1, "bbox": box}
+                found.append(told | {"score": round(float(score), 4), "ms": round(taken, 3)})
+        runs.write_text(folder / f"{name}.json", json.dumps(found) + "\n")
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, mark, path = text.partition("=")
+    if not mark:
+        raise UserError(f"--models {text}: expected NAME=FILE")
+    return name, path
