@@ -16,6 +16,7 @@ TITLES = {
     "missed": "Faces that the first stage misses, and who recovers them",
     "unions": "The union that measures best on validation",
     "pairs": "End to end: the first stage, then another where it is silent",
+    "together": "End to end at the two thresholds that validation likes best together",
     "points": "Every detector at every threshold",
 }
 _SHORT = {"points": "note", "missed": "missed"}  # of these, rows without it are left to the CSV

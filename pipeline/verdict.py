@@ -13,12 +13,22 @@ import numpy as np
 
 from pipeline import points
 from pipeline.intervals import interval
-from pipeline.missed import Tally, detection, is_silent, tally, threshold_for
+from pipeline.missed import (
+    ENOUGH,
+    Tally,
+    best_of,
+    detection,
+    is_silent,
+    overlap,
+    tally,
+    threshold_for,
+)
 from pipeline.points import ranked
 from pipeline.predictions import Scene
 from pipeline.runs import Json
 
 LEVELS = ("no face", "none", "easy", "medium", "hard", "unknown")
+_GRID = tuple(float(each) for each in np.arange(1, 20) / 20)
 WEAK = 0.25  # under it no part counts as predicted, as in the thesis
 
 
@@ -65,6 +75,11 @@ def tables(
         ],
         "missed": [_missed(part, words, each, judges) for each in pairs for words, part in parts],
         "pairs": [row for each in pairs for row in _detected(judges, parts, each)],
+        "together": [
+            row
+            for other, base in judges.partners.items()
+            for row in _together(judges, parts, base, other)
+        ],
         "unions": [row for base in judges.thresholds for row in _union(judges, parts, base, pairs)],
     }
 
@@ -136,7 +151,7 @@ def _detected(
     behind = "" if asked.other == asked.base else asked.other
     chosen = detection(judges.validation, asked.base, asked.conf, behind, asked.limit)
     equal = as_precise(judges.validation, asked.base, chosen.precision)
-    for words, part in parts:
+    for words, part in _with_faces(parts):
         found = detection(part, asked.base, asked.conf, behind, asked.limit)
         each = [detection([s], asked.base, asked.conf, behind, asked.limit) for s in part]
         groups = [scene.group or scene.name for scene in part]
@@ -155,6 +170,56 @@ def _detected(
             "first alone as precise": round(alone.recall, 4),
             "its precision": round(alone.precision, 4),
         }
+
+
+def _together(
+    judges: Judges, parts: Sequence[tuple[str, list[Scene]]], base: str, other: str
+) -> Iterator[Json]:
+    """A pair at the two thresholds that validation likes best together.
+
+    A second stage may be worth asking also where the first has a box, but is not sure of it.
+    """
+    conf, limit = _best_together(judges.validation, base, other)
+    for words, part in parts:
+        found = detection(part, base, conf, other, limit)
+        empty = [scene for scene in part if not len(scene.truth)]
+        alarms = [bool(detection([s], base, conf, other, limit).boxes) for s in empty]
+        yield {
+            "first": base,
+            "then": other,
+            "slice": words,
+            "threshold": conf,
+            "then's": limit,
+            "faces": found.faces,
+            "recall": round(found.recall, 4) if found.faces else "",
+            "precision": round(found.precision, 4) if found.faces else "",
+            "false alarms": _ratio(sum(alarms), len(empty)),
+        }
+
+
+def _best_together(validation: Sequence[Scene], base: str, other: str) -> tuple[float, float]:
+    """The lowest two thresholds at which F1 is as good as its best."""
+    whole = ranked(validation, base)
+    surest = np.array([best_of(scene.answers[base]) for scene in validation])
+    score = np.array([best_of(scene.answers[other]) for scene in validation])
+    right = np.array([overlap(scene, other) >= ENOUGH for scene in validation])
+    f1: dict[tuple[float, float], float] = {}
+    for conf in _GRID:
+        own = whole.right[whole.scores >= conf]
+        for limit in _GRID:
+            said = (surest < conf) & (score >= limit)
+            boxes, hits = len(own) + said.sum(), own.sum() + right[said].sum()
+            f1[conf, limit] = 2 * hits / (boxes + whole.faces)
+    enough = max(f1.values()) - points.AS_GOOD
+    return min((limit, conf) for (conf, limit), value in f1.items() if value >= enough)[::-1]
+
+
+def _with_faces(
+    parts: Sequence[tuple[str, list[Scene]]],
+) -> Iterator[tuple[str, list[Scene]]]:
+    for words, part in parts:
+        if any(len(scene.truth) for scene in part):
+            yield words, part
 
 
 def as_precise(validation: Sequence[Scene], name: str, precision: float) -> float:

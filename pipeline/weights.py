@@ -34,6 +34,10 @@ class Weights:
     note: str = ""
     """For the card of the added weights: what they are for."""
 
+    thresholds: tuple[float, float] | None = None
+    """Of an added stage 2: from which score on its first stage is believed, and from which on it
+    itself is, as 'uncover evaluate' says (table 'together'); by default as its training chose."""
+
     overwrite: bool = False
     """Replace weights of this name."""
 
@@ -41,8 +45,8 @@ class Weights:
         """Print the list; or add."""
         if self.add:
             self._add(Path(self.add), runs.plain_name(self.name))
-        elif self.name or self.note:
-            raise UserError("--name and --note belong to --add")
+        elif self.name or self.note or self.thresholds:
+            raise UserError("--name, --note and --thresholds belong to --add")
         found = shipped.shelf()
         faults = []
         for one in found:
@@ -62,14 +66,23 @@ class Weights:
         manifest = runs.read_json(folder / "manifest.json")
         if manifest is None or not (folder / "best.pt").is_file():
             raise UserError(f"--add {folder}: no finished training")
+        if runs.sha256(folder / "best.pt") != manifest["weights"]["sha256"]:
+            raise UserError(f"--add {folder}: best.pt is not the file its manifest is of")
         if (runs.weights() / f"{name}.json").exists() and not self.overwrite:
             raise UserError(f"--name {name}: is there already (--overwrite replaces it)")
         runs.weights().mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(folder / "best.pt", runs.weights() / f"{name}.pt")
+        weights, about = runs.weights() / f"{name}.pt", manifest["about"]
+        if self.thresholds is None:
+            shutil.copyfile(folder / "best.pt", weights)
+        else:
+            about = self._rethought(about)
+            from pipeline.yolo import training
+
+            training.publish(folder / "best.pt", weights, about)
         card = {
             "note": self.note,
-            "sha256": manifest["weights"]["sha256"],
-            "about": manifest["about"],
+            "sha256": runs.sha256(weights),
+            "about": about,
             "command": _plain(manifest["made"]["command"]),
             "settings": manifest["settings"],
             "sources": manifest["sources"],
@@ -80,6 +93,15 @@ class Weights:
             "terms": TERMS,
         }
         runs.write_json(runs.weights() / f"{name}.json", card)
+
+    def _rethought(self, about: Json) -> Json:
+        """What is written into a stage 2 of how it is to be used, with these thresholds."""
+        assert self.thresholds is not None
+        first, own = self.thresholds
+        if about["kind"] != "heatmap" or not (0 < first <= 1 and 0 < own <= 1):
+            raise UserError("--thresholds: two numbers up to 1, for a stage 2 of heatmaps")
+        chosen = {"first stage's": first, "by": "F1 of the pair on validation"}
+        return about | {"threshold": own, "chosen": chosen}
 
 
 def _data(manifest: Json) -> Json:

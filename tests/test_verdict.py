@@ -69,6 +69,19 @@ def test_alone_it_is_compared_at_the_same_precision():
     assert row["first alone as precise"] == 0  # with its four faces comes the error
 
 
+def test_a_pair_is_best_where_stage_1_is_not_sure_and_stage_2_is():
+    """Stage 1 errs between .5 and .65, where stage 2 knows better; both err below .3."""
+    sure = [of_three(answer(), answer(), first=answer((FACE, 0.9))) for _ in range(40)]
+    unsure = [of_three(answer((FACE, 0.6)), answer(), first=answer((FAR, 0.62)))] * 20
+    empty = [of_three(answer((FAR, 0.32)), answer(), truth=NONE, first=answer((FAR, 0.3)))] * 20
+    scenes = sure + unsure + empty
+    found = tables(Judges(scenes, {"first": 0.5}, {"second": "first"}, 0.9), scenes)
+    (row,) = rows(found, "together", slice="all")
+
+    assert (row["threshold"], row["then's"]) == (0.65, 0.35)
+    assert (row["recall"], row["precision"], row["false alarms"]) == (1, 1, 0)
+
+
 def test_slices_are_levels_and_facts():
     scenes = [
         of_three(answer(), answer(), level="easy", facts={"pose": "1"}),

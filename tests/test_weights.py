@@ -98,6 +98,8 @@ def test_a_path_is_taken_before_a_name(shelf):
     [
         ({"add": "nowhere", "name": "x"}, "no finished training"),
         ({"name": "x"}, "belong to --add"),
+        ({"thresholds": (0.5, 0.5)}, "belong to --add"),
+        ({"add": "SHELF", "name": "x", "thresholds": (0.5, 0.5)}, "for a stage 2"),
         ({"add": "SHELF", "name": "../x"}, "plain name"),
     ],
 )
@@ -105,6 +107,28 @@ def test_what_cannot_be_added(shelf, settings, words):
     given = {key: str(shelf) if value == "SHELF" else value for key, value in settings.items()}
     with pytest.raises(UserError, match=words):
         Weights(**given).run()
+
+
+def test_a_pair_is_shipped_with_the_thresholds_that_were_chosen_for_it(shelf, tmp_path):
+    """In the weights and on the card; the training stays as it was."""
+    from pairs import save_second
+
+    from pipeline.stage2 import open_stage2
+
+    second = tmp_path / "second"
+    second.mkdir()
+    save_second(second / "best.pt", "0" * 64, threshold=0.9)
+    manifest = json.loads((shelf / "manifest.json").read_text())
+    about = yolo.about(second / "best.pt")
+    manifest |= {"about": about, "weights": {"sha256": runs.sha256(second / "best.pt")}}
+    (second / "manifest.json").write_text(json.dumps(manifest))
+    Weights(str(second), "heatmap-toy", thresholds=(0.7, 0.2)).run()
+    shipped_one = open_stage2(shipped.find("heatmap-toy"), torch.device("cpu"))
+    card = json.loads((runs.weights() / "heatmap-toy.json").read_text())
+
+    assert (shipped_one.first, shipped_one.threshold) == (0.7, 0.2)
+    assert card["about"]["threshold"] == 0.2
+    assert yolo.about(second / "best.pt")["threshold"] == 0.9
 
 
 def test_an_unknown_name_lists_the_known_ones(shelf):
