@@ -11,16 +11,22 @@ from pipeline.runs import Json
 
 
 def kept(
-    folder: Path, words: str, follows_from: Json, ask: Callable[[int], Iterator[Scene]]
+    folder: Path,
+    words: str,
+    follows_from: Json,
+    ask: Callable[[int], Iterator[Scene]],
+    earlier: Path | None = None,
 ) -> list[Scene]:
     """The scenes of a split, in a file of the folder whose name tells what they follow from.
 
-    ``ask`` gives them but for the first so many.
+    ``ask`` gives them but for the first so many; what lies ``earlier`` is not asked again.
     """
     path = folder / f"{words}-{_key(follows_from)}.jsonl"
     partial = path.with_suffix(".partial")
+    folder.mkdir(parents=True, exist_ok=True)
+    if earlier is not None and not path.is_file() and (earlier / path.name).is_file():
+        runs.write_text(path, (earlier / path.name).read_text(encoding="utf-8"))
     if not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
         whole = _whole_lines(partial)
         if whole:
             print(f"{words}: {whole} pictures are done already")
@@ -30,12 +36,6 @@ def kept(
         partial.replace(path)
     with path.open(encoding="utf-8") as file:
         return [of_json(json.loads(line)) for line in file]
-
-
-def take_over(old: Path, folder: Path) -> None:
-    """What an earlier result has finished is there for the next, by the same names."""
-    for path in old.glob("*.jsonl"):
-        runs.write_text(folder / path.name, path.read_text(encoding="utf-8"))
 
 
 def _whole_lines(path: Path) -> int:

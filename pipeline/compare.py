@@ -3,7 +3,7 @@
 A result is ``runs/compare/NAME``::
 
     compare.csv .md   a row a detector: pictures without a face, recall, precision, milliseconds
-    DETECTOR.json     what it said, in COCO's results form, which 'uncover evaluate' reads
+    DETECTOR.json     what it said, in COCO's results form
     pictures.json     the pictures; manifest.json: settings, versions, threads
 """
 
@@ -123,9 +123,12 @@ class Compare:
             except peers.NotHere as error:
                 missing[name] = str(error)
         for path in self.checkpoints:
-            about = yolo.about(Path(path))
-            detector = peers.checkpoint(path)
-            found[Path(path).stem] = (detector, about.get("threshold", 0.25))
+            about, called = yolo.about(Path(path)), shipped.called(Path(path))
+            if called in {*found, *missing, "pictures", "manifest"}:
+                raise UserError(
+                    f"--checkpoints {path}: another is called {called}; copy or rename it"
+                )
+            found[called] = (peers.checkpoint(path), about.get("threshold", 0.25))
         return found, missing
 
     def _pictures(self) -> "Iterator[tuple[str, Picture, Boxes | None]]":

@@ -12,6 +12,7 @@ A result is ``runs/evaluate/NAME``::
 """
 
 import csv
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -86,7 +87,8 @@ class Evaluate:
 
     empty: str = ""
     """A prepared dataset with windows without a face (prepare --empty), where every answer is
-    wrong: half of its photographs' are chosen on, the others measured on."""
+    wrong: half of its photographs' are chosen on, the others measured on. (If a training validated
+    on them, its epoch and threshold have seen both halves.)"""
 
     conf: float = 0.0
     """The threshold of first stages; 0: each its own, from its weights."""
@@ -111,8 +113,8 @@ class Evaluate:
 
         data = open_dataset(self.data)
         validation = open_dataset(self.validation) if self.validation else data
-        if data.root == validation.root and self.split == "val":
-            raise UserError("--split val: thresholds are chosen there; measure on another split")
+        if data.root == validation.root and self.split.startswith("val"):
+            raise UserError(f"--split {self.split}: thresholds are chosen there; take another")
         name = runs.plain_name(self.name or data.root.name)
         target = runs.home() / "runs" / "evaluate" / name
         weights = self._weights()
@@ -137,7 +139,7 @@ class Evaluate:
     def _weights(self) -> dict[str, str]:
         """The SHA-256 of every file of weights, by the name that it goes by."""
         paths = [shipped.find(one) for one in (*self.stage1, *self.stage2, *self.control)]
-        weights = {called(path): runs.sha256(path) for path in paths}
+        weights = {shipped.called(path): runs.sha256(path) for path in paths}
         if len(weights) < len(set(paths)):
             raise UserError("two files of weights have the same name; copy one to another name")
         return weights
@@ -170,7 +172,7 @@ class Evaluate:
         thresholds: dict[str, float] = {}
         fingerprints: dict[str, str] = {}
         for path in map(shipped.find, self.stage1):
-            about, name = yolo.about(path), called(path)
+            about, name = yolo.about(path), shipped.called(path)
             if "imgsz" not in about:
                 raise UserError(f"{path}: weights that 'uncover train' did not write")
             firsts[name] = open_stage1(path, self.device, about["imgsz"])
@@ -183,9 +185,11 @@ class Evaluate:
             first = fingerprints[second.stage1]
             if firsts[first].imgsz != second.seen:
                 raise UserError(f"{path}: its heatmaps were made at imgsz {second.seen}")
-            seconds[called(path)] = (first, second)
+            seconds[shipped.called(path)] = (first, second)
         controls = {
-            called(path): open_control(path, self.device, yolo.about(path).get("imgsz", 640))
+            shipped.called(path): open_control(
+                path, self.device, yolo.about(path).get("imgsz", 640)
+            )
             for path in map(shipped.find, self.control)
         }
         return Detectors(firsts, seconds, controls, _geometry(validation)), thresholds
@@ -197,23 +201,38 @@ class Evaluate:
         from pipeline import answers, predictions, theirs
         from pipeline.dataset import open_dataset
 
-        kept = folder / "predictions"
-        answers.take_over(target / "predictions", kept)
+        kept, earlier = folder / "predictions", target / "predictions"
         scenes: dict[str, list[Scene]] = {}
         asked = {"validation": (self.validation or self.data, "val")}
         asked |= {"data": (self.data, self.split)}
         asked |= {"empty": (self.empty, "val_empty")} if self.empty else {}
         for words, (name, split) in asked.items():
-            follows_from = {key: sources[key] for key in (words, "weights")} | {"split": split}
+            # Faces fitted to parts follow from the training labels beside the validation.
+            parts = {words, "weights", "validation"}
+            follows_from = {key: sources[key] for key in sorted(parts)} | {"split": split}
             source = open_dataset(name)
             if not any(source.rows(split)):
                 raise UserError(f"{source.root}: no pictures in {split}")
             ask = partial(predictions.look, source, split, who, self.batch)
-            scenes[words] = answers.kept(kept, f"{words}-{split}", follows_from, ask)
+            scenes[words] = answers.kept(kept, f"{words}-{split}", follows_from, ask, earlier)
         others = [theirs.read(Path(path)) for path in self.predictions]
+        taken = [*scenes["data"][0].answers, *(each.name for each in others)]
+        if len(set(taken)) < len(taken):
+            twice = max(taken, key=taken.count)
+            raise UserError(f"--predictions: two detectors are called {twice}; rename a file")
         known = _levels(Path(self.levels)) if self.levels else {}
         for number, window in _numbered(scenes.pop("empty", [])):
             scenes["data" if number % 2 else "validation"].append(window)
+        there = {
+            theirs.stem(name) for scene in scenes["data"] for name in (scene.name, scene.source)
+        }
+        if known and not there & known.keys():
+            raise UserError(f"{self.levels}: none of its images is in {self.split} of {self.data}")
+        facts = {fact for scene in scenes["data"] for fact in scene.facts}
+        if set(self.by) - facts:
+            raise UserError(
+                f"--by {' '.join(self.by)}: known of these pictures: {', '.join(facts)}"
+            )
         return {
             {"data": "test", "validation": "val"}[words]: [
                 _completed(scene, others, known) for scene in part
@@ -256,11 +275,6 @@ class Evaluate:
         )
 
 
-def called(path: Path) -> str:
-    """By what name a file of weights goes."""
-    return path.absolute().parent.name if path.stem == "best" else path.stem
-
-
 def _geometry(data: "Dataset") -> "FaceFromParts | None":
     """Where parts lie in a face, learned from training labels of upright faces, if there are."""
     from pipeline import alternatives
@@ -269,11 +283,17 @@ def _geometry(data: "Dataset") -> "FaceFromParts | None":
     if data.names != list(PARTS):
         return None
     labels = (data.labels(row) for row in data.rows("train") if not row["turned"])
-    return alternatives.fit(labels)
+    try:
+        return alternatives.fit(labels)
+    except UserError as error:
+        print(f"{data.root}: {error}; no faces are fitted to parts", file=sys.stderr)
+        return None
 
 
 def _levels(path: Path) -> dict[str, str]:
     """The level of each picture, by its name without suffix."""
+    from pipeline import theirs
+
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.DictReader(file)
         if not {"image", "level"} <= set(rows.fieldnames or ()):
@@ -284,13 +304,17 @@ def _levels(path: Path) -> dict[str, str]:
                 raise UserError(
                     f"{path}, line {number}: level {row['level']!r}; known are {', '.join(LEVELS)}"
                 )
-            found[Path(row["image"]).stem] = row["level"]
+            found[theirs.stem(row["image"])] = row["level"]
     return found
 
 
 def _completed(scene: "Scene", others: "list[Theirs]", levels: dict[str, str]) -> "Scene":
     """With what others say of it, and the level that the user knows."""
-    level = levels.get(Path(scene.name).stem, levels.get(Path(scene.source).stem, scene.level))
+    from pipeline.theirs import stem
+
+    level = levels.get(stem(scene.name), levels.get(stem(scene.source), scene.level))
+    if not len(scene.truth):
+        level = scene.level
     answers = scene.answers | {each.name: each.of(scene) for each in others}
     return replace(scene, level=level, answers=answers)
 

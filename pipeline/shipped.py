@@ -58,3 +58,8 @@ def find(asked: str | Path) -> Path:
             return one.path
     names = ", ".join(one.name for one in shelf()) or "none"
     raise UserError(f"{asked}: no such file of weights, and no shipped ones ({names})")
+
+
+def called(path: Path) -> str:
+    """By what name a file of weights goes."""
+    return path.absolute().parent.name if path.stem == "best" else path.stem

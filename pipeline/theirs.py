@@ -33,7 +33,7 @@ class Theirs:
 
     def of(self, scene: Scene) -> Answer:
         """What it says of a picture; an error for people if it has not looked at it."""
-        answer = self.answers.get(_stem(scene.name))
+        answer = self.answers.get(stem(scene.name))
         if answer is None:
             raise UserError(
                 f"{self.path}: nothing about {scene.name} ({scene.split}); predictions are needed "
@@ -54,15 +54,15 @@ def read(path: Path) -> Theirs:
             listed = _json(beside)
             images = listed.get("images", []) if isinstance(listed, dict) else listed
     try:
-        names = {str(each["id"]): _stem(str(each["file_name"])) for each in images}
+        names = {str(each["id"]): stem(str(each["file_name"])) for each in images}
         found: dict[str, list[tuple[list[float], float]]] = {name: [] for name in names.values()}
         ms = [float(each["ms"]) for each in [*images, *rows] if "ms" in each]
         for row in rows:
             number = str(row["image_id"])
-            name = _stem(str(row["file_name"])) if "file_name" in row else names.get(number)
+            name = stem(str(row["file_name"])) if "file_name" in row else names.get(number)
             x, y, width, height = map(float, row["bbox"])
             box = [x, y, x + width, y + height]
-            found.setdefault(name or _stem(number), []).append((box, float(row["score"])))
+            found.setdefault(name or stem(number), []).append((box, float(row["score"])))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: not predictions in COCO's results form: {error!r}") from error
     answers = {name: _answer(boxes) for name, boxes in found.items()}
@@ -83,7 +83,7 @@ def _json(path: Path) -> Any:  # noqa: ANN401 - whatever there is
         raise UserError(f"{path}: not predictions in COCO's results form: {error}") from error
 
 
-def _stem(name: str) -> str:
+def stem(name: str) -> str:
     """A picture's name without folders and without the suffix of a picture."""
     path = Path(name)
     return path.stem if path.suffix.lower() in SUFFIXES else path.name

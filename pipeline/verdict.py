@@ -129,7 +129,7 @@ def _missed(scenes: Sequence[Scene], words: str, asked: Pair, judges: Judges) ->
         "recovered": round(found.recovered, 4),
         "from": round(low, 4),
         "to": round(high, 4),
-        "threshold": round(asked.limit, 4),
+        "threshold": round(asked.limit, 4) if math.isfinite(asked.limit) else "",
         "chosen on": asked.chosen_on,
     }
 
@@ -226,9 +226,13 @@ def as_precise(validation: Sequence[Scene], name: str, precision: float) -> floa
     """The lowest threshold at which a detector alone keeps a precision; never if it cannot."""
     whole = ranked(validation, name)
     order = np.argsort(-whole.scores, kind="stable")
-    shares = np.cumsum(whole.right[order]) / np.arange(1, len(order) + 1)
-    kept = np.flatnonzero(shares >= precision)
-    return float(whole.scores[order][kept[-1]]) if len(kept) else math.inf
+    shares, scores = (
+        np.cumsum(whole.right[order]) / np.arange(1, len(order) + 1),
+        whole.scores[order],
+    )
+    last = np.append(scores[1:] != scores[:-1], True)[: len(scores)]  # equal scores pass together
+    kept = np.flatnonzero((shares >= precision) & last)
+    return float(scores[kept[-1]]) if len(kept) else math.inf
 
 
 def _union(

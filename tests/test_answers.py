@@ -50,8 +50,8 @@ def test_who_was_killed_goes_on(tmp_path):
 def test_what_follows_from_something_else_is_asked_anew(tmp_path):
     first, again, other = Asked(), Asked(), Asked()
     answers.kept(tmp_path / "a", "test", {"weights": "x"}, first)
-    answers.take_over(tmp_path / "a", tmp_path / "b")
-    answers.kept(tmp_path / "b", "test", {"weights": "x"}, again)
-    answers.kept(tmp_path / "b", "test", {"weights": "y"}, other)
+    answers.kept(tmp_path / "b", "test", {"weights": "x"}, again, tmp_path / "a")
+    answers.kept(tmp_path / "c", "test", {"weights": "y"}, other, tmp_path / "a")
 
     assert (first.skipped, again.skipped, other.skipped) == ([0], [], [0])
+    assert len(list((tmp_path / "c").iterdir())) == 1

@@ -2,12 +2,13 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
 from synthetic import ibug_folder, wider_folder
 
-from pipeline import runs, yolo
+from pipeline import dataset, images, runs, yolo
 from pipeline.errors import UserError
 from pipeline.evaluate import Evaluate
 from pipeline.ladder import TrainAll
@@ -118,6 +119,53 @@ def test_an_evaluation_has_a_row_for_every_detector_and_level(place):
     assert {path.name.split("-")[0] for path in (folder / "predictions").iterdir()} == {
         *("data", "validation")
     }
+
+
+def test_the_report_is_whole(place):
+    """One page that asks nobody for anything; strict JSON; every table in every form."""
+    folder = evaluate(place).run()
+    page = (folder / "report.html").read_text()
+    strict = json.loads((folder / "metrics.json").read_text(), parse_constant=pytest.fail)
+    latex = (folder / "tables.tex").read_text()
+
+    assert strict["tables"].keys() == {"models", "points", "missed", "pairs", "together", "unions"}
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
+    assert page.count("data:image/png") >= 4
+    assert page.count("<table>") == latex.count("\\begin{tabular}") == 6
+    for name in strict["tables"]:
+        assert (folder / f"{name}.csv").is_file()
+        assert f"tab:{name}" in latex
+    for plot in folder.glob("*.png"):
+        assert max(images.read(plot).shape) > 500
+
+
+def test_levels_of_ones_own_and_facts_make_slices(place, tmp_path):
+    """By the names of the pictures; what fits nothing is told."""
+    path = tmp_path / "levels.csv"
+    names = [row["name"] for row in dataset.open_dataset("hidden").rows("test")]
+    path.write_text("image,level\n" + "".join(f"{name},medium\n" for name in names[:2]))
+    folder = evaluate(place, levels=str(path), by=("source",)).run()
+    with (folder / "missed.csv").open(newline="") as file:
+        found = {row["slice"]: row["pictures"] for row in csv.DictReader(file)}
+
+    assert found["medium"] == "2"
+    assert found["source=ibug"] == found["all"]
+    path.write_text("image,level\nnobody.jpg,easy\n")
+    with pytest.raises(UserError, match="none of its images"):
+        evaluate(place, levels=str(path)).run()
+    path.write_text("image,level\na.jpg,terrible\n")
+    with pytest.raises(UserError, match="line 2: level 'terrible'"):
+        evaluate(place, levels=str(path)).run()
+    with pytest.raises(UserError, match="known of these pictures"):
+        evaluate(place, by=("pose",)).run()
+
+
+def test_two_of_one_name_are_refused(place, tmp_path):
+    """One would take the other's place."""
+    path = tmp_path / "faces-parts.json"
+    path.write_text("[]")
+    with pytest.raises(UserError, match="two detectors are called faces-parts"):
+        evaluate(place, predictions=(str(path),)).run()
 
 
 def test_a_second_stage_without_its_first_is_refused(place):
