@@ -128,6 +128,9 @@ class Evaluate:
             partners = {key: first for key, (first, _) in who.seconds.items()}
             judges = verdict.Judges(scenes["val"], thresholds, partners, self.precision)
             found = verdict.tables(judges, scenes["test"], self.by)
+            ms = {each.name: each.ms for each in self._others()}
+            for row in found["models"]:
+                row["ms"] = ms.get(row["model"]) or ""
             pictures = self._pictures(who, judges, scenes["test"], found)
             report.write(folder, name, record, found, pictures)
             made = {"thresholds": thresholds, "made": runs.provenance()}
@@ -215,7 +218,7 @@ class Evaluate:
                 raise UserError(f"{source.root}: no pictures in {split}")
             ask = partial(predictions.look, source, split, who, self.batch)
             scenes[words] = answers.kept(kept, f"{words}-{split}", follows_from, ask, earlier)
-        others = [theirs.read(Path(path)) for path in self.predictions]
+        others = self._others()
         taken = [*scenes["data"][0].answers, *(each.name for each in others)]
         if len(set(taken)) < len(taken):
             twice = max(taken, key=taken.count)
@@ -239,6 +242,12 @@ class Evaluate:
             ]
             for words, part in scenes.items()
         }
+
+    def _others(self) -> "list[Theirs]":
+        """What anybody else said."""
+        from pipeline import theirs
+
+        return [theirs.read(Path(path)) for path in self.predictions]
 
     def _pictures(
         self, who: "Detectors", judges: "Judges", scenes: "list[Scene]", found: Json

@@ -18,13 +18,17 @@ def interval(
 ) -> tuple[float, float]:
     """Low and high of the share sum(parts) / sum(wholes), each (P,) a count of every picture.
 
-    0 and 1 if there is nothing to share.
+    0 and 1 if there is nothing to share. Where all of it is a part, or none, drawing anew would
+    claim to be certain: there the interval is that of as many coins (Clopper and Pearson's).
     """
     _, places = np.unique(np.asarray(groups), return_inverse=True)
     count = int(places.max(initial=-1)) + 1
     own, whole = (np.bincount(places, each, count) for each in (parts, wholes))
     if not whole.sum():
         return 0.0, 1.0
+    if own.sum() in {0, whole.sum()}:
+        edge = float(0.025 ** (1 / np.count_nonzero(whole)))
+        return (edge, 1.0) if own.sum() else (0.0, 1 - edge)
     rng = np.random.default_rng(_SEED)
     weights = rng.multinomial(count, np.full(count, 1 / count), DRAWS)  # (DRAWS, G)
     sums = weights @ whole

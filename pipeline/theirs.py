@@ -4,7 +4,7 @@
 ``image_id`` is of is told by a list of images (``pictures.json`` or ``images.json`` beside the
 file, or ``{"images": ..., "annotations": ...}`` in it), by a ``file_name`` in each row, or it is
 the name itself. A picture without a row is one in which nothing was found. ``ms``, of an image or
-of its rows, is the time that it took.
+of its rows, is the time that it took: the median is told.
 """
 
 import json
@@ -56,7 +56,8 @@ def read(path: Path) -> Theirs:
     try:
         names = {str(each["id"]): stem(str(each["file_name"])) for each in images}
         found: dict[str, list[tuple[list[float], float]]] = {name: [] for name in names.values()}
-        ms = [float(each["ms"]) for each in [*images, *rows] if "ms" in each]
+        timed = [each for each in images if "ms" in each] or [each for each in rows if "ms" in each]
+        ms = {str(each.get("image_id", each.get("id"))): float(each["ms"]) for each in timed}
         for row in rows:
             number = str(row["image_id"])
             name = stem(str(row["file_name"])) if "file_name" in row else names.get(number)
@@ -67,7 +68,7 @@ def read(path: Path) -> Theirs:
         raise UserError(f"{path}: not predictions in COCO's results form: {error!r}") from error
     answers = {name: _answer(boxes) for name, boxes in found.items()}
     name = path.parent.name if path.stem == "predictions" else path.stem
-    return Theirs(name, path, answers, median(ms) if ms else None)
+    return Theirs(name, path, answers, round(median(ms.values()), 3) if ms else None)
 
 
 def _answer(found: list[tuple[list[float], float]]) -> Answer:

@@ -124,7 +124,7 @@ def _missed(scenes: Sequence[Scene], words: str, asked: Pair, judges: Judges) ->
         "answered": found.answered,
         "right": found.right,
         "right at IoU 0.3": found.right_loosely,
-        "precision": round(found.precision, 4),
+        "precision": _ratio(found.right, found.answered),
         "of the non-blank": _ratio(found.right, found.missed - blank) if drawn else "",
         "recovered": round(found.recovered, 4),
         "from": round(low, 4),
@@ -166,9 +166,9 @@ def _detected(
             "recall": round(found.recall, 4),
             "from": round(low, 4),
             "to": round(high, 4),
-            "precision": round(found.precision, 4),
+            "precision": _ratio(found.right, found.boxes),
             "first alone as precise": round(alone.recall, 4),
-            "its precision": round(alone.precision, 4),
+            "its precision": _ratio(alone.right, alone.boxes),
         }
 
 
@@ -192,7 +192,7 @@ def _together(
             "then's": limit,
             "faces": found.faces,
             "recall": round(found.recall, 4) if found.faces else "",
-            "precision": round(found.precision, 4) if found.faces else "",
+            "precision": _ratio(found.right, found.boxes) if found.faces else "",
             "false alarms": _ratio(sum(alarms), len(empty)),
         }
 

@@ -31,4 +31,11 @@ def test_pictures_of_one_subject_are_drawn_together():
 def test_nothing_says_nothing():
     assert interval(np.zeros(0), np.zeros(0), []) == (0.0, 1.0)
     assert interval(np.zeros(2), np.zeros(2), ["a", "b"]) == (0.0, 1.0)
-    assert interval(np.ones(5), np.ones(5), list("abcde")) == (1.0, 1.0)
+
+
+def test_all_or_none_is_not_certain():
+    """Five of five may be half; a share of 1 - .025 ** (1 / 5) gives none of five once in forty."""
+    low, high = interval(np.ones(5), np.ones(5), list("abcde"))
+    assert (low, high) == (pytest.approx(0.478, abs=0.001), 1.0)
+    low, high = interval(np.zeros(6), np.array([1, 1, 1, 1, 1, 0]), list("abcdef"))
+    assert (low, high) == (0.0, pytest.approx(0.522, abs=0.001))

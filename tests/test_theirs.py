@@ -9,8 +9,8 @@ from pipeline import theirs
 from pipeline.errors import UserError
 
 ROWS = [
-    {"image_id": 1, "category_id": 1, "bbox": [10, 20, 30, 40], "score": 0.5, "ms": 4},
-    {"image_id": 1, "bbox": [0, 0, 5, 5], "score": 0.9, "ms": 8},
+    {"image_id": 1, "category_id": 1, "bbox": [10, 20, 30, 40], "score": 0.5, "ms": 6},
+    {"image_id": 1, "bbox": [0, 0, 5, 5], "score": 0.9, "ms": 6},
 ]
 IMAGES = [{"id": 1, "file_name": "some/where/a.jpg"}, {"id": 2, "file_name": "b.c__hard0"}]
 
