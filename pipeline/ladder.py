@@ -15,15 +15,16 @@ from typing import Annotated
 
 import tyro
 
-from pipeline import runs, schedule, tables
+from pipeline import runs, schedule, scores, tables
 from pipeline.errors import UserError
 from pipeline.extract import Extract
 from pipeline.recipe import THESIS, Recipe
 from pipeline.runs import Json
 from pipeline.schedule import Schedule, Size
-from pipeline.train import TrainFace, TrainHeatmap, TrainParts, score_rows
+from pipeline.train import TrainFace, TrainHeatmap, TrainParts
 
 METHODS = ("hirescam", "gradcam++")
+SMALLEST = 10  # pixels of a heatmap; of smaller pictures Ultralytics takes none
 COMPOSES = ("average", "stack")
 
 
@@ -78,19 +79,36 @@ class TrainAll:
     def run(self) -> Path:
         """Climb; the table at the end."""
         name = runs.plain_name(self.name or Path(self.data).name)
+        self._check()
         rows = []
         for title, folder in self._steps(name):
             manifest = runs.read_json(folder / "manifest.json")
             if manifest is None:
                 raise UserError(f"{folder}: has no manifest.json")
             threshold = {"threshold": round(manifest["about"]["threshold"], 3)}
-            rows += [{"model": title} | row | threshold for row in score_rows(manifest)]
+            rows += [{"model": title} | row | threshold for row in scores.rows(manifest)]
         target = runs.home() / "runs" / "train" / name
         runs.write_text(target.with_name(f"{name}.csv"), tables.as_csv(rows))
         table = tables.as_markdown(rows)
         runs.write_text(target.with_name(f"{name}.md"), table)
         print(table)
         return target.with_name(f"{name}.md")
+
+    def _check(self) -> None:
+        """What a later step would refuse is refused before the first, which may take a night."""
+        from pipeline.dataset import open_dataset
+
+        for given in filter(None, (self.data, self.hidden)):
+            TrainParts(given).check(open_dataset(given))
+        side = schedule.settings(self.schedule, "parts")["imgsz"] // 8
+        if side < SMALLEST:
+            raise UserError(
+                f"--imgsz {side * 8}: heatmaps of {side}x{side} pixels, on which no second stage "
+                f"can be trained; take 96 or more"
+            )
+        for epochs in (self.hidden_epochs, self.heatmap_epochs):
+            if epochs < 0:
+                raise UserError(f"epochs {epochs}: expected 0 (the preset's) or more")
 
     def _steps(self, name: str) -> Iterator[tuple[str, Path]]:
         """Train step after step; the title and folder of each model."""

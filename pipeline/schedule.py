@@ -1,5 +1,6 @@
 """How networks are trained, as settings: apart from the training, so that --help needs no torch."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -54,6 +55,18 @@ _ON_PICTURES = [
     *("mosaic", "mixup", "cutmix", "close_mosaic"),
 ]
 _WORDS = {"optimizer": str, "cos_lr": bool}
+_SHARES = {
+    "fliplr",
+    "flipud",
+    "mosaic",
+    "mixup",
+    "translate",
+    "hsv_h",
+    "hsv_s",
+    "hsv_v",
+    "lr0",
+    "lrf",
+}
 
 
 @dataclass(frozen=True)
@@ -100,6 +113,10 @@ def settings(schedule: Schedule, kind: Kind) -> Json:
     for name in ("epochs", "patience", "batch", "imgsz"):
         if not isinstance(merged[name], int) or merged[name] < 1:
             raise UserError(f"{name} {merged[name]}: expected a whole number, 1 or more")
+    if not 0 <= schedule.seed < 2**32:
+        raise UserError(f"--seed {schedule.seed}: expected a whole number, 0 or more")
+    if min(schedule.fitness) < 0 or not sum(schedule.fitness):
+        raise UserError("--fitness: expected two shares, 0 or more, not both 0")
     if merged["imgsz"] % 32:
         raise UserError(f"--imgsz {merged['imgsz']}: expected a multiple of 32")
     closing = merged.get("close_mosaic", 10) if merged.get("mosaic", 1.0) else 0
@@ -129,6 +146,9 @@ def _hyper(path: str, kind: Kind) -> Json:
         wanted = _WORDS.get(name, (int, float))
         if not isinstance(value, wanted) or (name not in _WORDS and isinstance(value, bool)):
             raise UserError(f"--hyper {path}: {name}: {value!r} is not what belongs there")
+        most = 1.0 if name in _SHARES else math.inf
+        if isinstance(value, int | float) and not (0 <= value <= most and math.isfinite(value)):
+            raise UserError(f"--hyper {path}: {name}: {value!r}: expected 0 to {most:g}")
     return content
 
 

@@ -9,7 +9,6 @@ A finished training is ``runs/train/NAME``::
 """
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import tyro
 import yaml
 
-from pipeline import runs, schedule, shipped, tables
+from pipeline import runs, schedule, scores, shipped
 from pipeline.errors import UserError
 from pipeline.runs import Json
 from pipeline.schedule import Kind, Schedule, Size
@@ -28,7 +27,6 @@ if TYPE_CHECKING:  # this brings numpy, which --help need not wait for
 
     from pipeline.dataset import Dataset
 
-_FIGURES = ("P", "R", "F1", "AP50", "AP50-95")
 _KEPT = ("results.csv", "results.png", "labels.jpg", "train_batch0.jpg", "train_batch1.jpg")
 
 
@@ -95,7 +93,7 @@ class _Training:
                 manifest["made"] = runs.provenance()
                 runs.write_json(folder / "manifest.json", manifest)
             _tidy(folder)
-        _tell(target, manifest)
+        scores.tell(target, manifest)
         return target
 
     def _record(self, data: "Dataset", settings: Json, start: Path | None) -> Json:
@@ -134,13 +132,19 @@ class _Training:
         training.publish(trained, judged, about)
         how: Json = {name: settings[name] for name in ("imgsz", "batch")}
         how["device"] = str(self._devices()[0])
-        scores: Json = {}
-        for split, labels in data.manifest()["labels"].items():
-            if split != "train" and labels.get(data.names[data.face]):
+        judged_as: Json = {}
+        chosen: dict[str, float] = {}  # on validation, which is judged first
+        labelled = data.manifest()["labels"]
+        for split in sorted(labelled, key=lambda split: split != "val"):
+            if split != "train" and labelled[split].get(data.names[data.face]):
                 described = folder / "training" / f"data-{split}.yaml"
                 runs.write_text(described, self.described(data, split))
-                scores[split] = judging.judge(judged, described, how, folder / split)
-        about["threshold"] = scores["val"]["classes"][data.names[data.face]]["threshold"]
+                found = judging.judge(judged, described, how, folder / split, chosen)
+                chosen = chosen or {
+                    name: one["threshold"] for name, one in found["classes"].items()
+                }
+                judged_as[split] = found
+        about["threshold"] = judged_as["val"]["classes"][data.names[data.face]]["threshold"]
         best = folder / "best.pt"
         training.publish(trained, best, about)
         about |= self._believed(best, data)
@@ -148,7 +152,7 @@ class _Training:
         return {
             "weights": {"sha256": runs.sha256(best)},
             "about": about,
-            "scores": scores,
+            "scores": judged_as,
         }
 
     def _about(self, data: "Dataset") -> Json:  # noqa: ARG002 - of heatmaps there is more to say
@@ -379,22 +383,3 @@ def _tidy(folder: Path) -> None:
         if (training / name).is_file():
             (training / name).replace(folder / name)
     shutil.rmtree(training, ignore_errors=True)
-
-
-def score_rows(manifest: Json) -> Iterator[Json]:
-    """The lines of a model: every split, all classes together and the whole face alone."""
-    from pipeline.parts import PARTS, WHOLE_FACE
-
-    for split, scores in manifest["scores"].items():
-        several = len(scores["classes"]) > 1
-        face = PARTS[WHOLE_FACE] if several else next(iter(scores["classes"]))
-        sets = {"all": scores["all"]} if several else {}
-        for classes, figures in (sets | {face: scores["classes"][face]}).items():
-            values = {name: round(figures[name], 4) for name in _FIGURES}
-            yield {"set": split, "classes": classes, **values}
-
-
-def _tell(target: Path, manifest: Json) -> None:
-    print(f"{target}\n{tables.as_text(list(score_rows(manifest)))}")
-    threshold = manifest["about"]["threshold"]
-    print(f"threshold {threshold:.3f}, chosen on validation; weights: best.pt")

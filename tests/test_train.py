@@ -15,6 +15,7 @@ from synthetic import ibug_folder, wider_folder
 from pipeline import runs, schedule, yolo
 from pipeline.errors import UserError
 from pipeline.extract import Extract
+from pipeline.ladder import TrainAll
 from pipeline.parts import PARTS
 from pipeline.prepare import Prepare
 from pipeline.schedule import Schedule
@@ -257,6 +258,41 @@ def test_pictures_that_would_be_left_out_in_silence_are_named(place):
     Extract(str(weights), "maps-tiny", data="faces", imgsz=64).run()
     with pytest.raises(UserError, match="under 10 pixels"):
         TrainHeatmap("maps-tiny", schedule=Schedule(**FEW), device="cpu").run()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"hidden": "nowhere"}, "no prepared dataset"),
+        ({"hidden": "faces", "schedule": Schedule(imgsz=64)}, "take 96 or more"),
+        ({"heatmap_epochs": -2}, "epochs -2"),
+        ({"schedule": Schedule(seed=-1)}, "--seed -1"),
+        ({"schedule": Schedule(fitness=(-1, 2))}, "--fitness"),
+    ],
+)
+def test_a_ladder_that_cannot_be_climbed_is_refused_at_its_foot(place, settings, words):
+    """Not after a night, where the step comes that needs it."""
+    before = set((place / "runs" / "train").iterdir())
+    with pytest.raises(UserError, match=words):
+        TrainAll("faces", name="foot", device="cpu", **settings).run()
+    assert set((place / "runs" / "train").iterdir()) == before
+
+
+@pytest.mark.parametrize("line", ["lr0: -5", "lr0: .nan", "fliplr: 7", "box: .inf"])
+def test_hyper_parameters_are_in_their_range(tmp_path, line):
+    path = tmp_path / "h.yaml"
+    path.write_text(line)
+    with pytest.raises(UserError, match="expected 0 to"):
+        schedule.settings(Schedule(hyper=str(path)), "parts")
+
+
+def test_a_test_set_is_told_at_the_threshold_of_validation(place):
+    """What would be best on the test set nobody may know."""
+    scores = manifest(place / "runs" / "train" / "parts")["scores"]
+
+    for name, one in scores["test"]["classes"].items():
+        if name in scores["val"]["classes"]:
+            assert one["threshold"] == scores["val"]["classes"][name]["threshold"]
 
 
 def test_heatmaps_are_no_pictures(place):

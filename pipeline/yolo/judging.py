@@ -1,6 +1,6 @@
 """Ultralytics' validation on what detection sees, with the figures that the tables want."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,8 +47,17 @@ def _count(count: Callable[..., None], predicted: Json, true: Json, conf: float 
     count(predicted, true, conf=max(conf, _CERTAIN))
 
 
-def judge(weights: Path, data: Path, settings: Json, folder: Path) -> Json:
-    """Precision, recall and average precision on what the yaml calls val; curves in ``folder``."""
+def judge(
+    weights: Path,
+    data: Path,
+    settings: Json,
+    folder: Path,
+    thresholds: Mapping[str, float] | None = None,
+) -> Json:
+    """Precision, recall and average precision on what the yaml calls val; curves in ``folder``.
+
+    Of each class also at a threshold: the one given, chosen elsewhere, or the best here.
+    """
     validator = Validator(
         save_dir=folder,
         args=settings
@@ -69,7 +78,7 @@ def judge(weights: Path, data: Path, settings: Json, folder: Path) -> Json:
         one = slice(row, row + 1)
         curve = np.asarray(box.f1_curve)[one]
         figures = _figures(box.p[one], box.r[one], box.f1[one], box.ap50[one], box.ap[one])
-        best = _peak(box.px, curve)
+        best = (thresholds or {}).get(names[number], _peak(box.px, curve))
         place = int(np.argmin(np.abs(box.px - best)))
         at = {
             "P": float(box.p_curve[row][place]),
