@@ -117,7 +117,7 @@ class Compare:
         missing: dict[str, str] = {}
         first = shipped.find(shipped.STAGE1)
         found[shipped.STAGE1] = (peers.checkpoint(str(first)), yolo.about(first)["threshold"])
-        for name, (build, _) in peers.PEERS.items():
+        for name, build in peers.PEERS.items():
             try:
                 found[name] = (build(given.get(name, "")), _DEFAULTS.get(name, _ALL))
             except peers.NotHere as error:

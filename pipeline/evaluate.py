@@ -32,8 +32,6 @@ if TYPE_CHECKING:  # these bring torch, which --help need not wait for
     from pipeline.theirs import Theirs
     from pipeline.verdict import Judges
 
-LEVELS = ("none", "easy", "medium", "hard")
-
 
 @dataclass(frozen=True)
 class Evaluate:
@@ -108,7 +106,7 @@ class Evaluate:
 
     def run(self) -> Path:
         """Measure and write."""
-        from pipeline import report, verdict
+        from pipeline import report, theirs, verdict
         from pipeline.dataset import open_dataset
 
         data = open_dataset(self.data)
@@ -124,11 +122,12 @@ class Evaluate:
             return target
         with runs.resumable_folder(target, record) as folder:
             who, thresholds = self._opened(validation)
-            scenes = self._scenes(folder, target, record["sources"], who)
+            others = [theirs.read(Path(path)) for path in self.predictions]
+            scenes = self._scenes(folder, target, record["sources"], who, others)
             partners = {key: first for key, (first, _) in who.seconds.items()}
             judges = verdict.Judges(scenes["val"], thresholds, partners, self.precision)
             found = verdict.tables(judges, scenes["test"], self.by)
-            ms = {each.name: each.ms for each in self._others()}
+            ms = {each.name: each.ms for each in others}
             for row in found["models"]:
                 row["ms"] = ms.get(row["model"]) or ""
             pictures = self._pictures(who, judges, scenes["test"], found)
@@ -198,7 +197,12 @@ class Evaluate:
         return Detectors(firsts, seconds, controls, _geometry(validation)), thresholds
 
     def _scenes(
-        self, folder: Path, target: Path, sources: Json, who: "Detectors"
+        self,
+        folder: Path,
+        target: Path,
+        sources: Json,
+        who: "Detectors",
+        others: "list[Theirs]",
     ) -> "dict[str, list[Scene]]":
         """What everybody says of the pictures that are chosen on, and of those measured on."""
         from pipeline import answers, predictions, theirs
@@ -218,7 +222,6 @@ class Evaluate:
                 raise UserError(f"{source.root}: no pictures in {split}")
             ask = partial(predictions.look, source, split, who, self.batch)
             scenes[words] = answers.kept(kept, f"{words}-{split}", follows_from, ask, earlier)
-        others = self._others()
         taken = [*scenes["data"][0].answers, *(each.name for each in others)]
         if len(set(taken)) < len(taken):
             twice = max(taken, key=taken.count)
@@ -243,12 +246,6 @@ class Evaluate:
             for words, part in scenes.items()
         }
 
-    def _others(self) -> "list[Theirs]":
-        """What anybody else said."""
-        from pipeline import theirs
-
-        return [theirs.read(Path(path)) for path in self.predictions]
-
     def _pictures(
         self, who: "Detectors", judges: "Judges", scenes: "list[Scene]", found: Json
     ) -> dict[str, bytes]:
@@ -258,7 +255,7 @@ class Evaluate:
         out: dict[str, bytes] = {}
         for base in who.firsts:
             out[f"recovered-{base}.png"] = plots.recovered(found["missed"], base)
-        parts = list(verdict.slices(scenes, ()))
+        parts = list(verdict.with_faces(verdict.slices(scenes, ())))
         for name in [*who.firsts, *who.seconds]:
             out[f"precision-recall-{name}.png"] = plots.precision_recall(parts, name)
         out["calibration.png"] = plots.calibration(scenes, [*who.firsts, *who.seconds])
@@ -302,6 +299,7 @@ def _geometry(data: "Dataset") -> "FaceFromParts | None":
 def _levels(path: Path) -> dict[str, str]:
     """The level of each picture, by its name without suffix."""
     from pipeline import theirs
+    from pipeline.occlude import LEVELS
 
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.DictReader(file)

@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.errors import UserError
 from pipeline.images import Picture
-from pipeline.predictions import LEAST, Answer
+from pipeline.predictions import LEAST, Answer, best_first
 
 Detector = Callable[[Picture], Answer]
 
@@ -125,15 +125,15 @@ def checkpoint(model: str) -> Detector:
     return look
 
 
-# Each with what it needs besides, to be given as NAME=FILE.
-PEERS: dict[str, tuple[Callable[[str], Detector], str]] = {
-    "mediapipe-short": (mediapipe_short, ""),
-    "mediapipe-long": (mediapipe_long, ""),
-    "yunet": (yunet, ".onnx"),
-    "haar": (haar, ".xml"),
-    "dlib-hog": (dlib_hog, ""),
-    "mtcnn": (mtcnn, ""),
-    "retinaface": (retinaface, ""),
+# Some need a model besides, which is what they are given.
+PEERS: dict[str, Callable[[str], Detector]] = {
+    "mediapipe-short": mediapipe_short,
+    "mediapipe-long": mediapipe_long,
+    "yunet": yunet,
+    "haar": haar,
+    "dlib-hog": dlib_hog,
+    "mtcnn": mtcnn,
+    "retinaface": retinaface,
 }
 
 
@@ -181,7 +181,5 @@ def _corners(box_xywh: Any) -> Any:  # noqa: ANN401 - four numbers of any kind
 
 
 def _answer(found: list[tuple[Any, ...]]) -> Answer:
-    """Best first."""
-    best = sorted(found, key=lambda each: -float(each[-1]))
-    boxes = np.array([each[:4] for each in best], np.float32).reshape(-1, 4)
-    return Answer(boxes, np.array([each[-1] for each in best], np.float32).reshape(-1))
+    """Of four corners and a score each."""
+    return best_first((each[:4], each[4]) for each in found)

@@ -1,7 +1,7 @@
 """Curves of an evaluation: recovered by level, precision and recall, calibration."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -50,9 +50,9 @@ def recovered(rows: Sequence[Json], base: str) -> bytes:
 
 
 def precision_recall(parts: Sequence[tuple[str, list[Scene]]], name: str) -> bytes:
-    """A detector's curve for every level that has faces."""
+    """A detector's curve for every level; each has faces."""
     figure, axes = _axes(f"{name}: precision and recall")
-    for number, (words, part) in enumerate(_with_faces(parts)):
+    for number, (words, part) in enumerate(parts):
         whole = ranked(part, name)
         recall, precision = _curve(whole)
         label = f"{words} (AP50 {whole.average_precision():.3f})"
@@ -81,12 +81,6 @@ def calibration(scenes: Sequence[Scene], names: Sequence[str]) -> bytes:
     axes.set_ylabel("share of boxes that are right (IoU .5)")
     axes.legend(fontsize=7, loc="upper left")
     return _png(figure)
-
-
-def _with_faces(parts: Sequence[tuple[str, list[Scene]]]) -> Iterator[tuple[str, list[Scene]]]:
-    for words, part in parts:
-        if any(len(scene.truth) for scene in part):
-            yield words, part
 
 
 def _curve(whole: Ranked) -> tuple[np.ndarray, np.ndarray]:

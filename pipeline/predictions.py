@@ -1,6 +1,6 @@
 """Detectors over a prepared dataset, once: their boxes are then asked every question."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -140,6 +140,13 @@ def _facts(row: Json) -> dict[str, str]:
     known = {name: values.pop() for name, values in said.items() if len(values) == 1}
     more = {"source": row["source"], "occluders": "+".join(row["occluders"])}
     return known | {name: value for name, value in more.items() if value}
+
+
+def best_first(found: Iterable[tuple[Sequence[float], float]]) -> Answer:
+    """Boxes with their scores, in any order."""
+    best = sorted(found, key=lambda each: -float(each[1]))
+    boxes = np.array([box for box, _ in best], np.float32).reshape(-1, 4)
+    return Answer(boxes, np.array([score for _, score in best], np.float32))
 
 
 def as_json(scene: Scene) -> Json:

@@ -12,7 +12,6 @@ Tables = Mapping[str, Sequence[Json]]
 
 TITLES = {
     "models": "Models: the whole face, at the threshold best on validation",
-    "parts": "Models: every part",
     "missed": "Faces that the first stage misses, and who recovers them",
     "unions": "The union that measures best on validation",
     "pairs": "End to end: the first stage, then another where it is silent",
@@ -62,7 +61,7 @@ def tell(found: Tables) -> None:
     """What a terminal has room for: all levels together."""
     for words, rows in found.items():
         short = [row for row in _shown(words, rows) if row.get("slice", "all") == "all"]
-        if short and words != "parts":
+        if short:
             print(f"{TITLES[words]}\n{tables.as_text(short)}")
 
 

@@ -13,11 +13,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
-
 from pipeline.errors import UserError
 from pipeline.images import SUFFIXES
-from pipeline.predictions import Answer, Scene
+from pipeline.predictions import Answer, Scene, best_first
 
 _LISTS = ("pictures.json", "images.json")
 
@@ -66,15 +64,9 @@ def read(path: Path) -> Theirs:
             found.setdefault(name or stem(number), []).append((box, float(row["score"])))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: not predictions in COCO's results form: {error!r}") from error
-    answers = {name: _answer(boxes) for name, boxes in found.items()}
+    answers = {name: best_first(boxes) for name, boxes in found.items()}
     name = path.parent.name if path.stem == "predictions" else path.stem
     return Theirs(name, path, answers, round(median(ms.values()), 3) if ms else None)
-
-
-def _answer(found: list[tuple[list[float], float]]) -> Answer:
-    best = sorted(found, key=lambda each: -each[1])
-    boxes = np.array([box for box, _ in best], np.float32).reshape(-1, 4)
-    return Answer(boxes, np.array([score for _, score in best], np.float32))
 
 
 def _json(path: Path) -> Any:  # noqa: ANN401 - whatever there is

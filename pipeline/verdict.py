@@ -6,7 +6,7 @@ threshold that keeps a precision on what it misses of validation.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,6 @@ from pipeline import points
 from pipeline.intervals import interval
 from pipeline.missed import (
     ENOUGH,
-    Tally,
     best_of,
     detection,
     is_silent,
@@ -136,12 +135,14 @@ def _missed(scenes: Sequence[Scene], words: str, asked: Pair, judges: Judges) ->
 
 def _of_all_missed(lost: Sequence[Scene], asked: Pair) -> tuple[float, float]:
     """The interval of the recovered share."""
-    right = np.array([_alone(scene, asked).right for scene in lost])
+    right = np.array(
+        [
+            best_of(scene.answers[asked.other]) >= asked.limit
+            and overlap(scene, asked.other) >= ENOUGH
+            for scene in lost
+        ]
+    )
     return interval(right, np.ones(len(lost)), [scene.group or scene.name for scene in lost])
-
-
-def _alone(scene: Scene, asked: Pair) -> Tally:
-    return tally([scene], asked.base, asked.conf, asked.other, asked.limit)
 
 
 def _detected(
@@ -151,22 +152,22 @@ def _detected(
     behind = "" if asked.other == asked.base else asked.other
     chosen = detection(judges.validation, asked.base, asked.conf, behind, asked.limit)
     equal = as_precise(judges.validation, asked.base, chosen.precision)
-    for words, part in _with_faces(parts):
-        found = detection(part, asked.base, asked.conf, behind, asked.limit)
+    for words, part in with_faces(parts):
         each = [detection([s], asked.base, asked.conf, behind, asked.limit) for s in part]
         groups = [scene.group or scene.name for scene in part]
         right, faces = np.array([d.right for d in each]), np.array([d.faces for d in each])
         low, high = interval(right, faces, groups)
+        boxes, hits = sum(one.boxes for one in each), int(right.sum())
         alone = detection(part, asked.base, equal)
         yield {
             "first": asked.base,
             "then": behind or "-",
             "slice": words,
-            "faces": found.faces,
-            "recall": round(found.recall, 4),
+            "faces": int(faces.sum()),
+            "recall": _ratio(hits, int(faces.sum())),
             "from": round(low, 4),
             "to": round(high, 4),
-            "precision": _ratio(found.right, found.boxes),
+            "precision": _ratio(hits, boxes),
             "first alone as precise": round(alone.recall, 4),
             "its precision": _ratio(alone.right, alone.boxes),
         }
@@ -214,9 +215,10 @@ def _best_together(validation: Sequence[Scene], base: str, other: str) -> tuple[
     return min((limit, conf) for (conf, limit), value in f1.items() if value >= enough)[::-1]
 
 
-def _with_faces(
-    parts: Sequence[tuple[str, list[Scene]]],
+def with_faces(
+    parts: Iterable[tuple[str, list[Scene]]],
 ) -> Iterator[tuple[str, list[Scene]]]:
+    """Those slices that have any."""
     for words, part in parts:
         if any(len(scene.truth) for scene in part):
             yield words, part
