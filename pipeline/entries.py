@@ -48,6 +48,7 @@ class Plan:
     turn_evaluation: bool
     empty: int  # windows without a face from each picture that is labelled completely
     crowd: float  # of the picture's longer side; 0: no rule about unlabelled faces
+    forehead: float  # of the height of boxes without landmarks: above the brows, cut off
     boxes_only: bool  # take faces without landmarks into a dataset of parts
     link: str  # "hard", "copy" or "symbolic"
     quality: int
@@ -106,9 +107,8 @@ def make(task: Task, plan: Plan, folder: Path) -> Made:
     if reason:
         made.skips.append(_skip(task, reason))
         return made
-    for split, version in _versions(
-        task, plan, Scene(picture, annotation.faces, annotation.parts), made
-    ):
+    faces = tuple(face.from_brows(plan.forehead) for face in annotation.faces)
+    for split, version in _versions(task, plan, Scene(picture, faces, annotation.parts), made):
         _write(task, plan, folder, split, version, header, made)
     if annotation.complete and task.split in {"train", "val", "test"}:
         for window in _empty(task, plan, picture):

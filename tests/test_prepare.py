@@ -750,3 +750,49 @@ def test_who_does_not_promise_all_faces_gives_no_windows(faces):
     data = prepare(f"ibug={faces}", split="4:1:1", empty=3)
 
     assert not [row for row in data.rows() if row["split"].endswith("_empty")]
+
+
+def test_boxes_without_landmarks_begin_at_the_brows(home):
+    """The forehead is cut off; windows without a face still keep off it."""
+    source = f"wider={wider_folder(home / 'wider')}"
+    whole = prepare(source, name="whole", classes="face", empty=1)
+    cut = prepare(source, name="cut", classes="face", empty=1, forehead=0.2)
+    for before, after in zip(whole.rows("train"), cut.rows("train"), strict=True):
+        high, low = whole.labels(before)[0], cut.labels(after)[0]
+        assert low[0] - high[0] == pytest.approx([0, 0.2 * 50, 0, 0], abs=0.01)
+    places = [[row["size"] for row in data.rows("train_empty")] for data in (whole, cut)]
+    assert places[0] == places[1]
+
+
+def test_landmarks_begin_at_the_brows_anyway(faces):
+    kept = [
+        prepare(f"ibug={faces}", name=name, forehead=share).fingerprint()["sha256"]
+        for name, share in (("a", 0.0), ("b", 0.5))
+    ]
+    assert kept[0] == kept[1]
+
+
+def test_photographs_that_others_measure_on_are_left_out(home):
+    """Told by the names of their files, from whatever copy of the source they come."""
+    first = wider_folder(home / "wider", train=6, val=0)
+    shutil.copytree(first, home / "copy")
+    measured = prepare(f"wider={first}", name="measured", classes="face", split="4:0:2")
+    rest = prepare(
+        f"wider={home / 'copy'}", name="rest", classes="face", split="1:0:0", without=("measured",)
+    )
+    held = {Path(row["from"]).name for row in measured.rows("test")}
+    kept = {Path(row["from"]).name for row in rest.rows()}
+
+    assert len(held) == 2
+    assert len(kept) == 4
+    assert not held & kept
+    told = json.loads((rest.root / "manifest.json").read_text())["left_out"]
+    assert told == {"photograph is in val or test of measured (--without)": 2}
+    with pytest.raises(UserError, match="no prepared dataset 'nobody'"):
+        prepare(f"wider={first}", name="x", without=("nobody",))
+
+
+@pytest.mark.parametrize("share", [-0.1, 1, 3])
+def test_a_forehead_is_a_share(home, share):
+    with pytest.raises(UserError, match="share between 0 and 1"):
+        prepare(f"wider={home}", forehead=share)
