@@ -11,7 +11,7 @@ import json
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +23,6 @@ from pipeline.errors import UserError
 from pipeline.runs import Json
 
 if TYPE_CHECKING:  # these bring torch, which --help need not wait for
-    from pipeline.boxes import Boxes
     from pipeline.images import Picture
     from pipeline.peers import Detector
     from pipeline.predictions import Scene
@@ -131,18 +130,19 @@ class Compare:
             found[called] = (peers.checkpoint(path), about.get("threshold", 0.25))
         return found, missing
 
-    def _pictures(self) -> "Iterator[tuple[str, Picture, Boxes | None]]":
-        """Name, pixels and, of a dataset, true faces."""
+    def _pictures(self) -> "Iterator[tuple[Scene, Picture]]":
+        """Pictures, and what is known of them: of a dataset, true faces."""
         from pipeline import images, media
+        from pipeline.boxes import as_boxes
         from pipeline.dataset import open_dataset
+        from pipeline.predictions import Scene, scene_of
 
         if self.data:
             data = open_dataset(self.data)
             rows = list(data.rows(self.split))
             for number in media.evenly(len(rows), self.most or len(rows)):
-                boxes, classes = data.labels(rows[number])
-                picture = images.read(data.picture(rows[number]))
-                yield rows[number]["name"], picture, boxes[classes == data.face]
+                row = rows[number]
+                yield scene_of(data, row), images.read(data.picture(row))
             return
         given = media.inputs([self.source])
         lengths = [media.length(each) for each in given]
@@ -153,7 +153,7 @@ class Compare:
             if each.kind != "picture" or 0 in wanted:
                 for frame in media.frames(each, partial(_is_in, wanted)):
                     if frame.picture is not None:
-                        yield frame.name, frame.picture, None
+                        yield Scene(frame.name, "", "unknown", as_boxes([]), {}, {}), frame.picture
             place += length
 
     def _rows(
@@ -162,19 +162,19 @@ class Compare:
         scenes: "Sequence[Scene]",
         ms: Mapping[str, list[float]],
     ) -> Iterator[Json]:
-        from pipeline.missed import is_silent
+        from pipeline.judged import judge
+        from pipeline.missed import silent
         from pipeline.points import ranked
         from pipeline.verdict import as_precise
 
-        labelled = bool(self.data)
+        judged = judge(scenes)
         for name, (_, threshold) in detectors.items():
-            empty = sum(is_silent(scene, name, threshold) for scene in scenes) / len(scenes)
+            empty = float(silent(judged, name, threshold).mean())
             row: Json = {"detector": name, "pictures": len(scenes), "empty": round(empty, 4)}
-            if labelled:
-                recall, precision = ranked(scenes, name).at(threshold)
+            if judged.faces.any():
+                recall, precision = ranked(judged, name).at(threshold)
                 row |= {"recall": round(recall, 4), "precision": round(precision, 4)}
-                equal = as_precise(scenes, name, self.precision)
-                alike = ranked(scenes, name).at(equal)[0]
+                alike = ranked(judged, name).at(as_precise(judged, name, self.precision))[0]
                 row[f"recall at precision {self.precision:g}"] = (
                     "" if name == _OURS else round(alike, 4)
                 )
@@ -210,17 +210,14 @@ def _pair() -> "Detector":
 
 def _asked(
     detectors: "Mapping[str, tuple[Detector, float]]",
-    pictures: "Iterator[tuple[str, Picture, Boxes | None]]",
+    pictures: "Iterator[tuple[Scene, Picture]]",
 ) -> "tuple[list[Scene], dict[str, list[float]]]":
     """What each says of each picture, and in how many milliseconds."""
-    import numpy as np
     from tqdm import tqdm
-
-    from pipeline.predictions import Scene
 
     ms: dict[str, list[float]] = {name: [] for name in detectors}
     scenes: list[Scene] = []
-    for name, picture, truth in tqdm(pictures, unit=" pictures", disable=None, leave=False):
+    for scene, picture in tqdm(pictures, unit=" pictures", disable=None, leave=False):
         answers = {}
         for called, (detector, _) in detectors.items():
             for _ in range(0 if scenes else _WARM_UP):
@@ -228,8 +225,7 @@ def _asked(
             begin = time.perf_counter()
             answers[called] = detector(picture)
             ms[called].append((time.perf_counter() - begin) * 1000)
-        known = np.zeros((0, 4), np.float32) if truth is None else truth
-        scenes.append(Scene(name, "compared", "unknown", known, answers, {}))
+        scenes.append(replace(scene, answers=answers))
     return scenes, ms
 
 

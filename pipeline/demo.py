@@ -130,7 +130,7 @@ def _answers(detected: Path, truth: Sequence[Json]) -> list[Json]:
     import pandas as pd
 
     from pipeline import boxes
-    from pipeline.missed import ENOUGH
+    from pipeline.judged import ENOUGH
 
     said = pd.read_csv(detected / "frames.csv").groupby("frame").first()
     answers = []

@@ -26,6 +26,7 @@ from pipeline.runs import Json
 if TYPE_CHECKING:  # these bring torch, which --help need not wait for
     from pipeline.alternatives import FaceFromParts
     from pipeline.dataset import Dataset
+    from pipeline.judged import Judged
     from pipeline.predictions import Detectors, Scene
     from pipeline.stage1 import Stage1
     from pipeline.stage2 import Stage2
@@ -85,8 +86,16 @@ class Evaluate:
 
     empty: str = ""
     """A prepared dataset with windows without a face (prepare --empty), where every answer is
-    wrong: half of its photographs' are chosen on, the others measured on. (If a training validated
-    on them, its epoch and threshold have seen both halves.)"""
+    wrong: its val_empty is chosen on, its test_empty measured on; where there is none, half of the
+    photographs of val_empty each (if a training validated on them, its epoch has seen both)."""
+
+    hold: int = 0
+    """If the pictures of a group are frames of one video: for so many frames the last box of a
+    first stage is held, as one more answer where it is silent."""
+
+    parts: bool = True
+    """Judge the ten parts of the first stages, too, where they are labelled: tables, confusion
+    matrices, PR and F1 curves."""
 
     conf: float = 0.0
     """The threshold of first stages; 0: each its own, from its weights."""
@@ -106,13 +115,19 @@ class Evaluate:
 
     def run(self) -> Path:
         """Measure and write."""
-        from pipeline import report, theirs, verdict
-        from pipeline.dataset import open_dataset
+        from pipeline import classes, report, theirs, verdict
+        from pipeline.dataset import EMPTY, open_dataset
+        from pipeline.judged import judge
+        from pipeline.predictions import held
+        from pipeline.splits import UNLABELLED
+        from pipeline.stage1 import device_of
 
         data = open_dataset(self.data)
         validation = open_dataset(self.validation) if self.validation else data
         if data.root == validation.root and self.split.startswith("val"):
             raise UserError(f"--split {self.split}: thresholds are chosen there; take another")
+        if self.split.endswith(EMPTY):
+            raise UserError(f"--split {self.split}: windows without a face belong to --empty")
         name = runs.plain_name(self.name or data.root.name)
         target = runs.home() / "runs" / "evaluate" / name
         weights = self._weights()
@@ -122,15 +137,25 @@ class Evaluate:
             return target
         with runs.resumable_folder(target, record) as folder:
             who, thresholds = self._opened(validation)
-            others = [theirs.read(Path(path)) for path in self.predictions]
+            others = theirs.read_all([Path(path) for path in self.predictions])
             scenes = self._scenes(folder, target, record["sources"], who, others)
+            for base in who.firsts if self.hold else ():
+                for words, part in scenes.items():
+                    scenes[words] = held(part, base, thresholds[base], self.hold)
+            chosen, measured = judge(scenes["val"]), judge(scenes["test"])
             partners = {key: first for key, (first, _) in who.seconds.items()}
-            judges = verdict.Judges(scenes["val"], thresholds, partners, self.precision)
-            found = verdict.tables(judges, scenes["test"], self.by)
-            ms = {each.name: each.ms for each in others}
-            for row in found["models"]:
-                row["ms"] = ms.get(row["model"]) or ""
-            pictures = self._pictures(who, judges, scenes["test"], found)
+            judges = verdict.Judges(chosen, thresholds, partners, self.precision)
+            if self.split == UNLABELLED:
+                found, pictures = verdict.unlabelled(judges, measured), dict[str, bytes]()
+            else:
+                found = verdict.tables(judges, measured, self.by)
+                pictures = self._pictures(who, judges, measured, found)
+            if self.parts:
+                firsts = {shipped.called(path): path for path in map(shipped.find, self.stage1)}
+                sets = {"val": (validation, "val"), "test": (data, self.split)}
+                device = str(device_of(self.device))
+                rows, curves = classes.judged(folder, firsts, sets, device, self.batch)
+                found["parts"], pictures = rows, pictures | curves
             report.write(folder, name, record, found, pictures)
             made = {"thresholds": thresholds, "made": runs.provenance()}
             runs.write_json(folder / "manifest.json", record | made)
@@ -151,7 +176,7 @@ class Evaluate:
         from pipeline.dataset import open_dataset
 
         settings: Json = {name: getattr(self, name) for name in ("split", "conf", "precision")}
-        settings["by"] = list(self.by)
+        settings |= {"by": list(self.by), "hold": self.hold, "parts": self.parts}
         sources: Json = {"data": data.fingerprint(), "validation": validation.fingerprint()}
         if self.empty:
             sources["empty"] = open_dataset(self.empty).fingerprint()
@@ -206,29 +231,36 @@ class Evaluate:
     ) -> "dict[str, list[Scene]]":
         """What everybody says of the pictures that are chosen on, and of those measured on."""
         from pipeline import answers, predictions, theirs
-        from pipeline.dataset import open_dataset
+        from pipeline.dataset import EMPTY, open_dataset
 
         kept, earlier = folder / "predictions", target / "predictions"
         scenes: dict[str, list[Scene]] = {}
         asked = {"validation": (self.validation or self.data, "val")}
         asked |= {"data": (self.data, self.split)}
-        asked |= {"empty": (self.empty, "val_empty")} if self.empty else {}
+        if self.empty:
+            asked["windows"] = (self.empty, "val" + EMPTY)
+            if any(open_dataset(self.empty).rows("test" + EMPTY)):
+                asked["fresh windows"] = (self.empty, "test" + EMPTY)
         for words, (name, split) in asked.items():
             # Faces fitted to parts follow from the training labels beside the validation.
-            parts = {words, "weights", "validation"}
-            follows_from = {key: sources[key] for key in sorted(parts)} | {"split": split}
+            kind = "empty" if "windows" in words else words
+            follows_from = {key: sources[key] for key in {kind, "weights", "validation"}}
             source = open_dataset(name)
             if not any(source.rows(split)):
                 raise UserError(f"{source.root}: no pictures in {split}")
             ask = partial(predictions.look, source, split, who, self.batch)
-            scenes[words] = answers.kept(kept, f"{words}-{split}", follows_from, ask, earlier)
-        taken = [*scenes["data"][0].answers, *(each.name for each in others)]
-        if len(set(taken)) < len(taken):
-            twice = max(taken, key=taken.count)
-            raise UserError(f"--predictions: two detectors are called {twice}; rename a file")
+            file = f"{kind}-{split}"
+            scenes[words] = answers.kept(kept, file, follows_from | {"split": split}, ask, earlier)
+        for each in others:
+            if each.name in scenes["data"][0].answers:
+                raise UserError(
+                    f"--predictions: two detectors are called {each.name}; rename a file"
+                )
         known = _levels(Path(self.levels)) if self.levels else {}
-        for number, window in _numbered(scenes.pop("empty", [])):
-            scenes["data" if number % 2 else "validation"].append(window)
+        windows, fresh = scenes.pop("windows", []), scenes.pop("fresh windows", [])
+        for number, window in _numbered(windows):
+            scenes["data" if number % 2 and not fresh else "validation"].append(window)
+        scenes["data"] += fresh
         there = {
             theirs.stem(name) for scene in scenes["data"] for name in (scene.name, scene.source)
         }
@@ -247,7 +279,7 @@ class Evaluate:
         }
 
     def _pictures(
-        self, who: "Detectors", judges: "Judges", scenes: "list[Scene]", found: Json
+        self, who: "Detectors", judges: "Judges", judged: "Judged", found: Json
     ) -> dict[str, bytes]:
         """Plots, and sheets of faces to look at, by the names of their files."""
         from pipeline import gallery, images, plots, verdict
@@ -255,17 +287,17 @@ class Evaluate:
         out: dict[str, bytes] = {}
         for base in who.firsts:
             out[f"recovered-{base}.png"] = plots.recovered(found["missed"], base)
-        parts = list(verdict.with_faces(verdict.slices(scenes, ())))
+        parts = list(verdict.with_faces(verdict.slices(judged, ())))
         for name in [*who.firsts, *who.seconds]:
             out[f"precision-recall-{name}.png"] = plots.precision_recall(parts, name)
-        out["calibration.png"] = plots.calibration(scenes, [*who.firsts, *who.seconds])
+        out["calibration.png"] = plots.calibration(judged, [*who.firsts, *who.seconds])
         for name, (base, second) in who.seconds.items():
             pair = verdict.pair(judges, base, name)
-            for words, part in gallery.chosen(scenes, pair).items():
+            for words, part in gallery.chosen(judged, pair).items():
                 if part:
                     title = f"{name} behind {base}: {words}, {len(part)} shown"
                     sheet = gallery.sheet(
-                        part, pair, title, who.firsts[base], second, self._picture
+                        judged, part, pair, title, who.firsts[base], second, self._picture
                     )
                     file = f"gallery/{name}-{words.replace(' ', '-')}.jpg"
                     out[file] = images.encode(sheet, ".jpg", 88)
@@ -273,9 +305,9 @@ class Evaluate:
 
     def _picture(self, scene: "Scene") -> Path:
         """Where the picture of a scene lies."""
-        from pipeline.dataset import open_dataset
+        from pipeline.dataset import EMPTY, open_dataset
 
-        window = scene.level == "no face"
+        window = scene.split.endswith(EMPTY)
         return open_dataset(self.empty if window else self.data).picture(
             {"split": scene.split, "name": scene.name}
         )
@@ -317,13 +349,15 @@ def _levels(path: Path) -> dict[str, str]:
 
 def _completed(scene: "Scene", others: "list[Theirs]", levels: dict[str, str]) -> "Scene":
     """With what others say of it, and the level that the user knows."""
+    from pipeline.dataset import EMPTY
     from pipeline.theirs import stem
 
     level = levels.get(stem(scene.name), levels.get(stem(scene.source), scene.level))
-    if not len(scene.truth):
+    if scene.split.endswith(EMPTY):
         level = scene.level
     answers = scene.answers | {each.name: each.of(scene) for each in others}
-    return replace(scene, level=level, answers=answers)
+    ms = dict(scene.ms) | {each.name: each.ms for each in others if each.ms is not None}
+    return replace(scene, level=level, answers=answers, ms=ms)
 
 
 def _numbered(windows: "Iterable[Scene]") -> "Iterator[tuple[int, Scene]]":

@@ -13,7 +13,8 @@ from pipeline import boxes as box
 from pipeline import heatmaps
 from pipeline.dataset import EMPTY, Dataset
 from pipeline.images import Letterbox
-from pipeline.missed import ENOUGH, lowest
+from pipeline.judged import ENOUGH
+from pipeline.missed import lowest
 from pipeline.parts import PARTS, WHOLE_FACE
 from pipeline.predictions import LEAST
 from pipeline.runs import Json
@@ -35,16 +36,18 @@ def chosen(second: Stage2, data: Dataset, beside: Dataset | None, conf: float) -
         return None
     if beside is not None:
         silent += _silent(beside, "val" + EMPTY, conf)
-    scores, right = np.zeros(len(silent)), np.zeros(len(silent), bool)
-    for number, (source, row) in enumerate(silent):
+    scores, right = list[float](), list[bool]()
+    for source, row in silent:
         stack, _ = heatmaps.read(source.picture(row))
         whole = Letterbox(*row["size"], *row["size"])  # labels lie on the square, too
         found = second.boxes([stack], [whole], LEAST)[0]
         if len(found.scores):
             truth, _ = source.labels(row)
             overlaps = box.iou(found.boxes[:1], truth)
-            scores[number], right[number] = found.scores[0], (overlaps >= ENOUGH).any()
-    threshold = min(lowest(scores, right, PRECISION), 1.0)  # 1: it is never precise enough
+            scores.append(float(found.scores[0]))
+            right.append(bool((overlaps >= ENOUGH).any()))
+    kept = lowest(np.array(scores), np.array(right, bool), PRECISION)
+    threshold = min(kept, 1.0)  # 1: it is never precise enough
     how = {"precision": PRECISION, "silent pictures": len(silent), "first stage's": conf}
     return {"threshold": threshold, "chosen": how}
 

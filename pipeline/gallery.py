@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import draw, heatmaps, images
-from pipeline.missed import ENOUGH, best_of, is_silent, overlap
+from pipeline.judged import Judged
+from pipeline.missed import answered, recovers, silent
 from pipeline.predictions import Scene
 from pipeline.stage1 import Stage1
 from pipeline.stage2 import Stage2
@@ -16,35 +17,27 @@ SHOWN = 9  # of each kind
 _NAMES = ["truth", "answer"]
 
 
-def chosen(scenes: Sequence[Scene], pair: Pair) -> dict[str, list[Scene]]:
-    """Who is shown: the least hidden misses, the surest errors, the hardest recoveries."""
-    silent = [scene for scene in scenes if is_silent(scene, pair.base, pair.conf)]
-    said = {id(scene): best_of(scene.answers[pair.other]) >= pair.limit for scene in silent}
-    right = {id(scene): overlap(scene, pair.other) >= ENOUGH for scene in silent}
-    score = {id(scene): best_of(scene.answers[pair.other]) for scene in silent}
-    level = {id(scene): LEVELS.index(scene.level) for scene in silent}
-    kinds: dict[str, tuple[Callable[[Scene], bool], Callable[[Scene], tuple[float, ...]]]] = {
-        "missed": (
-            lambda s: bool(len(s.truth)) and not said[id(s)],
-            lambda s: (level[id(s)], -float(s.best[pair.base].max())),
-        ),
-        "recovered falsely": (
-            lambda s: said[id(s)] and not right[id(s)],
-            lambda s: (-score[id(s)],),
-        ),
-        "recovered": (
-            lambda s: said[id(s)] and right[id(s)],
-            lambda s: (-level[id(s)], -overlap(s, pair.other)),
-        ),
+def chosen(judged: Judged, pair: Pair) -> dict[str, list[int]]:
+    """Who is shown, by number: the least hidden misses, the surest errors, the best recoveries."""
+    quiet = silent(judged, pair.base, pair.conf)
+    said, right = (each(judged, pair.other, pair.limit) for each in (answered, recovers))
+    answer = judged.said[pair.other]
+    seen = np.array([float(scene.best[pair.base].max()) for scene in judged.scenes])
+    level = np.array([LEVELS.index(scene.level) for scene in judged.scenes])
+    kinds = {
+        "missed": (quiet & (judged.faces > 0) & ~said, (-seen, level)),
+        "recovered falsely": (quiet & said & ~right, (-answer.surest,)),
+        "recovered": (quiet & right, (-answer.overlap, -level)),
     }
     return {
-        words: _of_different(sorted(filter(fits, silent), key=order))
+        words: _of_different(judged, [n for n in np.lexsort(order).tolist() if fits[n]])
         for words, (fits, order) in kinds.items()
     }
 
 
 def sheet(
-    scenes: Sequence[Scene],
+    judged: Judged,
+    chosen: Sequence[int],
     pair: Pair,
     title: str,
     first: Stage1,
@@ -52,8 +45,9 @@ def sheet(
     where: Callable[[Scene], Path],
 ) -> images.Picture:
     """Each picture beside its heatmap, with the truth and the answer."""
-    tiles = []
-    for scene in scenes:
+    tiles, said = [], judged.said[pair.other]
+    for number in chosen:
+        scene = judged.scenes[number]
         picture = images.read(where(scene))
         looked = next(first.look([first.load(picture)]))
         _, stacks = first.heatmaps(looked, [second.recipe])[0]
@@ -61,18 +55,20 @@ def sheet(
         answer = scene.answers[pair.other]
         boxes = np.concatenate([scene.truth, answer.boxes[:1]])
         kinds = np.array([0] * len(scene.truth) + [1] * len(answer.boxes[:1]), np.int64)
-        facts = f"{scene.level} · {pair.other} {best_of(answer):.2f} of {pair.limit:.2f}"
+        surest = f"{said.surest[number]:.2f}" if len(answer.boxes) else "nothing"
+        facts = f"{scene.level} · {pair.other} {surest} of {pair.limit:.2f}"
         tiles.append(draw.Tile(picture, boxes, kinds, facts, scene.name))
-        fit = f"IoU {overlap(scene, pair.other):.2f}"
+        fit = f"IoU {said.overlap[number]:.2f}"
         tiles.append(draw.Tile(seen, boxes, kinds, f"what {pair.base} did see", fit))
     return draw.sheet(tiles, _NAMES, title, columns=6, side=240)
 
 
-def _of_different(scenes: Sequence[Scene]) -> list[Scene]:
+def _of_different(judged: Judged, numbers: Sequence[int]) -> list[int]:
     """Some of them, no two of one photograph."""
-    seen, out = set[str](), list[Scene]()
-    for scene in scenes:
-        if scene.source not in seen and len(out) < SHOWN:
-            seen.add(scene.source)
-            out.append(scene)
+    seen, out = set[str](), list[int]()
+    for number in numbers:
+        source = judged.scenes[number].source
+        if source not in seen and len(out) < SHOWN:
+            seen.add(source)
+            out.append(number)
     return out

@@ -5,17 +5,17 @@ independent of each other.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+Counts = NDArray[np.floating] | NDArray[np.integer] | NDArray[np.bool_]
 DRAWS = 1000
 _SEED = 0
 
 
-def interval(
-    parts: NDArray[np.floating], wholes: NDArray[np.floating], groups: Sequence[str]
-) -> tuple[float, float]:
+def interval(parts: Counts, wholes: Counts, groups: Sequence[str]) -> tuple[float, float]:
     """Low and high of the share sum(parts) / sum(wholes), each (P,) a count of every picture.
 
     0 and 1 if there is nothing to share. Where all of it is a part, or none, drawing anew would
@@ -29,9 +29,17 @@ def interval(
     if own.sum() in {0, whole.sum()}:
         edge = float(0.025 ** (1 / np.count_nonzero(whole)))
         return (edge, 1.0) if own.sum() else (0.0, 1 - edge)
-    rng = np.random.default_rng(_SEED)
-    weights = rng.multinomial(count, np.full(count, 1 / count), DRAWS)  # (DRAWS, G)
-    sums = weights @ whole
-    shares = (weights @ own)[sums > 0] / sums[sums > 0]
+    weights = _drawn(count)
+    parts_drawn, sums = (
+        (weights @ each.astype(np.float32)).astype(np.float64) for each in (own, whole)
+    )
+    shares = parts_drawn[sums > 0] / sums[sums > 0]
     low, high = np.quantile(shares, [0.025, 0.975])
     return float(low), float(high)
+
+
+@lru_cache(maxsize=8)
+def _drawn(count: int) -> NDArray[np.float32]:
+    """How often each of so many groups is drawn (DRAWS, count): small whole numbers, exact."""
+    rng = np.random.default_rng(_SEED)
+    return rng.multinomial(count, np.full(count, 1 / count), DRAWS).astype(np.float32)

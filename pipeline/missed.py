@@ -8,16 +8,14 @@ against all missed pictures, not against those in which there was something to s
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import boxes as box
-from pipeline.predictions import Answer, Scene
+from pipeline.judged import ENOUGH, Judged
 
-ENOUGH = 0.5  # IoU
+LOOSE = 0.3  # IoU, beside it
 
 
 @dataclass(frozen=True)
@@ -42,53 +40,46 @@ class Tally:
         return self.right / self.answered if self.answered else 1.0
 
 
-def best_of(answer: Answer) -> float:
-    """The score of the best box, 0 if there is none."""
-    return float(answer.scores.max()) if len(answer.scores) else 0.0
+def silent(judged: Judged, name: str, conf: float) -> NDArray[np.bool_]:
+    """The pictures (S,) in which a detector gives no box at or above a threshold."""
+    return judged.said[name].surest < conf
 
 
-def is_silent(scene: Scene, name: str, conf: float) -> bool:
-    """Whether a detector gives no box at or above a threshold."""
-    return not bool((scene.answers[name].scores >= conf).any())
+def answered(judged: Judged, name: str, conf: float) -> NDArray[np.bool_]:
+    """Those (S,) in which its best box is at or above it, and not on a face to be ignored."""
+    said = judged.said[name]
+    return np.asarray((said.surest >= conf) & np.isfinite(said.overlap) & np.isfinite(said.surest))
 
 
-def overlap(scene: Scene, name: str) -> float:
-    """How well the best box of a detector fits a true face (IoU)."""
-    answer = scene.answers[name]
-    if not len(answer.scores) or not len(scene.truth):
-        return 0.0
-    top = answer.boxes[int(np.argmax(answer.scores))][None]
-    return float(box.iou(top, scene.truth).max())
+def recovers(judged: Judged, name: str, conf: float, enough: float = ENOUGH) -> NDArray[np.bool_]:
+    """Those (S,) that it answers rightly."""
+    return np.asarray(answered(judged, name, conf) & (judged.said[name].overlap >= enough))
 
 
-def tally(scenes: Sequence[Scene], base: str, conf: float, other: str, other_conf: float) -> Tally:
+def tally(judged: Judged, base: str, conf: float, other: str, other_conf: float) -> Tally:
     """How ``other`` does on the pictures in which ``base`` is silent."""
-    faces = [scene for scene in scenes if len(scene.truth)]
-    silent = [scene for scene in scenes if is_silent(scene, base, conf)]
-    answered = [scene for scene in silent if best_of(scene.answers[other]) >= other_conf]
-    overlaps = np.array([overlap(scene, other) for scene in answered])
-    found = [matches(_confident(scene, base, conf), scene.truth).any() for scene in faces]
+    quiet, faces = silent(judged, base, conf), judged.faces > 0
+    found = detection(judged, base, conf).right > 0
     return Tally(
-        len(faces),
-        sum(not n and not is_silent(s, base, conf) for n, s in zip(found, faces, strict=True)),
-        sum(len(scene.truth) > 0 for scene in silent),
-        len(answered),
-        int((overlaps >= ENOUGH).sum()),
-        int((overlaps >= 0.3).sum()),
+        int(faces.sum()),
+        int((faces & ~quiet & ~found).sum()),
+        int((faces & quiet).sum()),
+        int((quiet & answered(judged, other, other_conf)).sum()),
+        int((quiet & recovers(judged, other, other_conf)).sum()),
+        int((quiet & recovers(judged, other, other_conf, LOOSE)).sum()),
     )
 
 
 def threshold_for(
-    scenes: Sequence[Scene], base: str, conf: float, other: str, precision: float = 0.9
+    judged: Judged, base: str, conf: float, other: str, precision: float = 0.9
 ) -> float:
     """The lowest threshold at which ``other`` keeps a precision where ``base`` is silent.
 
     Infinite if there is none, so that it answers nothing.
     """
-    silent = [scene for scene in scenes if is_silent(scene, base, conf)]
-    scores = np.array([best_of(scene.answers[other]) for scene in silent])
-    right = np.array([overlap(scene, other) >= ENOUGH for scene in silent])
-    return lowest(scores, right, precision)
+    asked = silent(judged, base, conf) & answered(judged, other, -math.inf)
+    said = judged.said[other]
+    return lowest(said.surest[asked], said.overlap[asked] >= ENOUGH, precision)
 
 
 def lowest(scores: NDArray[np.float64], right: NDArray[np.bool_], precision: float) -> float:
@@ -97,54 +88,39 @@ def lowest(scores: NDArray[np.float64], right: NDArray[np.bool_], precision: flo
     shares = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
     ranked = scores[order]
     last = np.append(ranked[1:] != ranked[:-1], True)  # equal scores pass together
-    enough = np.flatnonzero((shares >= precision) & (ranked > 0) & last[: len(ranked)])
+    enough = np.flatnonzero((shares >= precision) & last[: len(ranked)])
     return float(ranked[enough[-1]]) if len(enough) else math.inf
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Detection:
-    """How a detector, or a pair of them, does on all pictures."""
+    """How a detector, or a pair of them, does: counts of each picture (S,)."""
 
-    faces: int
-    boxes: int
-    right: int  # boxes, each on a face of its own
+    faces: NDArray[np.int64]
+    boxes: NDArray[np.int64]
+    right: NDArray[np.int64]  # boxes, each on a face of its own
 
     @property
     def recall(self) -> float:
         """Of the faces, the share that is found."""
-        return self.right / self.faces if self.faces else 0.0
+        return float(self.right.sum() / self.faces.sum()) if self.faces.sum() else 0.0
 
     @property
     def precision(self) -> float:
         """Of the boxes, the share that is a face; 1 of none."""
-        return self.right / self.boxes if self.boxes else 1.0
+        return float(self.right.sum() / self.boxes.sum()) if self.boxes.sum() else 1.0
 
 
 def detection(
-    scenes: Sequence[Scene], base: str, conf: float, other: str = "", other_conf: float = math.inf
+    judged: Judged, base: str, conf: float, other: str = "", other_conf: float = math.inf
 ) -> Detection:
     """All boxes of ``base``, and where it has none, the best one of ``other``."""
-    faces = given = right = 0
-    for scene in scenes:
-        boxes = _confident(scene, base, conf)
-        if not len(boxes) and other and best_of(scene.answers[other]) >= other_conf:
-            second = scene.answers[other]
-            boxes = second.boxes[int(np.argmax(second.scores))][None]
-        faces, given = faces + len(scene.truth), given + len(boxes)
-        right += int(matches(boxes, scene.truth).sum())
-    return Detection(faces, given, right)
-
-
-def _confident(scene: Scene, name: str, conf: float) -> box.Boxes:
-    answer = scene.answers[name]
-    return answer.boxes[answer.scores >= conf]
-
-
-def matches(boxes: box.Boxes, truth: box.Boxes, enough: float = ENOUGH) -> NDArray[np.bool_]:
-    """Which boxes, best first, find a face that none before has found."""
-    free, right = np.ones(len(truth), bool), np.zeros(len(boxes), bool)
-    for number, row in enumerate(box.iou(boxes, truth)):
-        fits = np.where(free, row, 0)
-        if len(fits) and fits.max() >= enough:
-            free[int(np.argmax(fits))], right[number] = False, True
-    return right
+    said, count = judged.said[base], len(judged.scenes)
+    sure = said.scores >= conf
+    boxes = np.bincount(said.scene[sure], minlength=count)
+    right = np.bincount(said.scene[sure & said.right[0]], minlength=count)
+    if other:
+        quiet = silent(judged, base, conf)
+        boxes = boxes + (quiet & answered(judged, other, other_conf))
+        right = right + (quiet & recovers(judged, other, other_conf))
+    return Detection(judged.faces, boxes, right)

@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline.judged import Judged
 from pipeline.points import Ranked, ranked
-from pipeline.predictions import Scene
 from pipeline.runs import Json
 
 # Okabe and Ito's colours, with marks of their own for who sees none.
@@ -49,7 +49,7 @@ def recovered(rows: Sequence[Json], base: str) -> bytes:
     return _png(figure)
 
 
-def precision_recall(parts: Sequence[tuple[str, list[Scene]]], name: str) -> bytes:
+def precision_recall(parts: Sequence[tuple[str, Judged]], name: str) -> bytes:
     """A detector's curve for every level; each has faces."""
     figure, axes = _axes(f"{name}: precision and recall")
     for number, (words, part) in enumerate(parts):
@@ -65,12 +65,12 @@ def precision_recall(parts: Sequence[tuple[str, list[Scene]]], name: str) -> byt
     return _png(figure)
 
 
-def calibration(scenes: Sequence[Scene], names: Sequence[str]) -> bytes:
+def calibration(judged: Judged, names: Sequence[str]) -> bytes:
     """How often boxes of a score are right: on the diagonal, a score is a probability."""
     figure, axes = _axes("calibration: what a score is worth")
     axes.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=1)
     for number, name in enumerate(names):
-        whole = ranked(scenes, name)
+        whole = ranked(judged, name)
         bins = np.clip(np.digitize(whole.scores, _BINS) - 1, 0, len(_BINS) - 2)
         there = [place for place in range(len(_BINS) - 1) if (bins == place).sum() >= 10]
         score = [float(whole.scores[bins == place].mean()) for place in there]

@@ -1,20 +1,18 @@
 """A detector at every threshold: what it finds, and how often it sees a face where none is."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.missed import ENOUGH, matches
-from pipeline.predictions import Scene
+from pipeline.judged import OVERLAPS, Judged
 from pipeline.runs import Json
 
 AS_GOOD = 0.003  # of F1: the lowest threshold within it of the best is taken, as in training
-_STRICTER = np.arange(55, 100, 5) / 100  # IoU, beyond .5
 _STEPS = np.arange(1, 1000) / 1000
-_SHOWN = np.arange(5, 100, 5) / 100
+_SHARES = np.arange(5, 100, 5) / 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,44 +48,43 @@ class Ranked:
 
     def best(self) -> float:
         """The lowest threshold at which F1 is as good as its best."""
-        curve = np.array([self.f1(step) for step in _STEPS])
-        return float(_STEPS[int(np.argmax(curve >= curve.max() - AS_GOOD))])
+        steps, order = ladder(self.scores, _STEPS), np.argsort(self.scores)
+        passed = np.searchsorted(self.scores[order], steps)  # boxes below each step
+        hits = np.append(np.cumsum(self.right[order][::-1])[::-1], 0)[passed]
+        curve = 2 * hits / np.maximum(len(order) - passed + self.faces, 1)
+        return float(steps[int(np.argmax(curve >= curve.max() - AS_GOOD))])
 
     def alarms(self, threshold: float) -> float:
         """Of the pictures without a face, the share in which it finds one; nan of none."""
         return float((self.windows >= threshold).mean()) if len(self.windows) else math.nan
 
 
-def ranked(scenes: Sequence[Scene], name: str, enough: float = ENOUGH) -> Ranked:
-    """What one detector said of all scenes; right is what overlaps a face ``enough``."""
-    answers = [scene.answers[name] for scene in scenes]
-    right = [
-        matches(one.boxes, scene.truth, enough) for one, scene in zip(answers, scenes, strict=True)
-    ]
-    windows = [
-        one.scores.max(initial=0)
-        for one, scene in zip(answers, scenes, strict=True)
-        if not len(scene.truth)
-    ]
-    return Ranked(
-        np.concatenate([np.zeros(0), *(one.scores for one in answers)]),
-        np.concatenate([np.zeros(0, bool), *right]),
-        sum(len(scene.truth) for scene in scenes),
-        np.array(windows, float),
-    )
+def ladder(scores: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Thresholds to try: these themselves, or of scores that are no shares, their quantiles."""
+    if not len(scores) or (scores.min() >= 0 and scores.max() <= 1):
+        return shares
+    return np.asarray(np.quantile(scores, shares))
 
 
-def model_rows(validation: Sequence[Scene], scenes: Sequence[Scene], name: str) -> Iterator[Json]:
+def ranked(judged: Judged, name: str, row: int = 0) -> Ranked:
+    """What one detector said of all scenes; right is what overlaps a face OVERLAPS[row]."""
+    said = judged.said[name]
+    windows = np.full(len(judged.scenes), -np.inf)
+    np.maximum.at(windows, said.scene, said.scores)
+    faces = judged.faces
+    return Ranked(said.scores, said.right[row], int(faces.sum()), windows[faces == 0])
+
+
+def model_rows(validation: Judged, judged: Judged, name: str) -> Iterator[Json]:
     """A detector as in the thesis's tables 4 to 7, 10 and 12, of the whole face.
 
     P, R and F1 are those at the threshold at which F1 of the validation pictures is best.
     """
     threshold = ranked(validation, name).best()
-    for words, part in (("val", validation), ("test", scenes)):
+    for words, part in (("val", validation), ("test", judged)):
         whole = ranked(part, name)
         recall, precision = whole.at(threshold)
-        averages = [whole.average_precision()]
-        averages += [ranked(part, name, enough).average_precision() for enough in _STRICTER]
+        averages = [ranked(part, name, n).average_precision() for n in range(len(OVERLAPS))]
         yield {
             "model": name,
             "set": words,
@@ -101,14 +98,12 @@ def model_rows(validation: Sequence[Scene], scenes: Sequence[Scene], name: str) 
         }
 
 
-def rows(
-    validation: Sequence[Scene], scenes: Sequence[Scene], name: str, used: float | None
-) -> Iterator[Json]:
+def rows(validation: Judged, judged: Judged, name: str, used: float | None) -> Iterator[Json]:
     """A detector's points: the threshold in use, the best one of validation, and a ladder."""
-    chosen, measured = ranked(validation, name), ranked(scenes, name)
+    chosen, measured = ranked(validation, name), ranked(judged, name)
     points = [] if used is None else [(used, "used")]
     points += [(chosen.best(), "best F1 of validation")]
-    points += [(float(step), "") for step in _SHOWN]
+    points += [(float(step), "") for step in ladder(chosen.scores, _SHARES)]
     for threshold, note in points:
         (val_recall, val_precision), (recall, precision) = (
             each.at(threshold) for each in (chosen, measured)

@@ -1,7 +1,9 @@
 """Detectors over a prepared dataset, once: their boxes are then asked every question."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +11,7 @@ from tqdm import tqdm
 
 from pipeline import images
 from pipeline.alternatives import FaceFromParts, bright_region
-from pipeline.boxes import Boxes
+from pipeline.boxes import Boxes, as_boxes
 from pipeline.dataset import EMPTY, Dataset
 from pipeline.overlap import THREADS, ahead
 from pipeline.parts import WHOLE_FACE
@@ -19,7 +21,7 @@ from pipeline.stage2 import Stage2
 from pipeline.yolo import Found
 
 LEAST = 0.001  # boxes under this score are not kept
-FROM_PARTS, BRIGHT = " (from parts)", " (brightest)"  # behind the name of a first stage
+FROM_PARTS, BRIGHT, HELD = " (from parts)", " (brightest)", " (held)"  # behind a first stage's name
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +46,8 @@ class Scene:
     source: str = ""  # the photograph that it is of
     group: str = ""  # of pictures that belong together: a subject, a photograph
     facts: Mapping[str, str] = field(default_factory=dict)  # what else is known: WFLW's pose=1 ...
+    ignored: Boxes = field(default_factory=partial(as_boxes, ()))  # (I, 4) faces that count nowhere
+    ms: Mapping[str, float] = field(default_factory=dict)  # what each detector took, of a batch
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +60,45 @@ class Detectors:
     geometry: FaceFromParts | None = None  # if known: faces fitted to the parts that were seen
 
 
+def scene_of(data: Dataset, row: Json) -> Scene:
+    """What is known of a picture of a dataset, before anybody is asked."""
+    boxes, classes = data.labels(row)
+    return Scene(
+        row["name"],
+        row["split"],
+        "no face" if row["split"].endswith(EMPTY) else row["level"] or "unknown",
+        boxes[classes == data.face],
+        {},
+        {},
+        source=row["from"],
+        group=row["group"] or row["from"],
+        facts=_facts(row),
+        ignored=as_boxes([face["box"] for face in row["faces"] if face["ignore"] and face["box"]]),
+    )
+
+
+def held(scenes: Sequence[Scene], base: str, conf: float, most: int) -> list[Scene]:
+    """Each with one more answer: the last face that a first stage was sure of.
+
+    Scenes of one group are frames of one video, in the order of the dataset. A face is held for at
+    most so many frames, and counts the less the older it is.
+    """
+    out, last = list[Scene](), dict[str, tuple[int, Answer]]()
+    frames = dict.fromkeys((scene.group for scene in scenes), 0)
+    for scene in scenes:
+        frame = frames[scene.group]
+        frames[scene.group] += 1
+        own = scene.answers[base]
+        if len(own.scores) and own.scores[0] >= conf:
+            last[scene.group] = frame, own
+        begun, old = last.get(scene.group, (-most - 1, own))
+        left = max(1 - (frame - begun) / (most + 1), 0)
+        kept = slice(0, 1 if left else 0)
+        answer = Answer(old.boxes[kept], old.scores[kept] * np.float32(left))
+        out.append(replace(scene, answers=scene.answers | {base + HELD: answer}))
+    return out
+
+
 def look(
     data: Dataset, split: str, who: Detectors, batch: int = 16, skip: int = 0
 ) -> Iterator[Scene]:
@@ -63,33 +106,27 @@ def look(
     rows = list(data.rows(split))[skip:]
     parts = [rows[first : first + batch] for first in range(0, len(rows), batch)]
     bar = tqdm(parts, desc=f"{data.root.name} {split}", unit="batch", disable=None, leave=False)
-    face = data.face
     pictures = ahead(
         lambda part: [images.read(data.picture(row)) for row in part], bar, THREADS, THREADS + 1
     )
     for part, loaded in zip(parts, pictures, strict=True):
         said = [_Said() for _ in part]
         for name, stage in who.firsts.items():
+            begin = perf_counter()
             for looked in stage.look([stage.load(picture) for picture in loaded]):
-                _ask(who, name, looked, [said[number] for number in looked.numbers])
+                _ask(who, name, looked, [said[number] for number in looked.numbers], begin)
+                begin = perf_counter()
         for name, stage in who.controls.items():
+            begin = perf_counter()
             for looked in stage.look([stage.load(picture) for picture in loaded]):
-                for number, found in zip(looked.numbers, stage.boxes(looked, LEAST), strict=True):
-                    said[number].answers[name] = _answer(found, 0)
+                asked = [said[number] for number in looked.numbers]
+                for one, found in zip(asked, stage.boxes(looked, LEAST), strict=True):
+                    one.answers[name] = _answer(found, 0)
+                begin = _took(asked, name, begin)
         for row, one in zip(part, said, strict=True):
-            boxes, classes = data.labels(row)
-            yield Scene(
-                row["name"],
-                split,
-                "no face" if split.endswith(EMPTY) else row["level"] or "unknown",
-                boxes[classes == face],
-                one.answers,
-                one.best,
-                frozenset(one.blank),
-                row["from"],
-                row["group"] or row["from"],
-                _facts(row),
-            )
+            known = scene_of(data, row)
+            blank = frozenset(one.blank)
+            yield replace(known, answers=one.answers, best=one.best, blank=blank, ms=one.ms)
 
 
 @dataclass(eq=False)
@@ -99,24 +136,41 @@ class _Said:
     answers: dict[str, Answer] = field(default_factory=dict)
     best: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     blank: set[str] = field(default_factory=set)
+    ms: dict[str, float] = field(default_factory=dict)
 
 
-def _ask(who: Detectors, name: str, looked: Looked, said: Sequence[_Said]) -> None:
+def _took(said: Sequence[_Said], name: str, begin: float) -> float:
+    """Note the time since ``begin``, shared out among pictures; the time now."""
+    now = perf_counter()
+    for one in said:
+        one.ms[name] = (now - begin) * 1000 / len(said)
+    return now
+
+
+def _ask(who: Detectors, name: str, looked: Looked, said: Sequence[_Said], begin: float) -> None:
     """Pictures past one first stage and all that lives on what it has seen."""
     stage = who.firsts[name]
-    for one, found in zip(said, stage.boxes(looked, LEAST), strict=True):
+    all_found = stage.boxes(looked, LEAST)
+    begin = _took(said, name, begin)
+    for one, found in zip(said, all_found, strict=True):
         one.answers[name] = _answer(found, WHOLE_FACE)
         if who.geometry is not None:
             one.answers[name + FROM_PARTS] = _answer(who.geometry.box(found), 0)
+    if who.geometry is not None:
+        _took(said, name + FROM_PARTS, begin)
     peaks = [level.logits.flatten(2).amax(2) for level in looked.levels]
     scores = np.max([peak.float().sigmoid().cpu().numpy() for peak in peaks], axis=0)  # (B, K)
     for one, values in zip(said, scores, strict=True):
         one.best[name] = values
     follow = {key: second for key, (first, second) in who.seconds.items() if first == name}
     recipes = [second.recipe for second in follow.values()]
+    begin = perf_counter()
     drawn = stage.heatmaps(looked, recipes)
+    each = (perf_counter() - begin) / max(len(recipes), 1)
     for (key, second), (_, stacks) in zip(follow.items(), drawn, strict=True):
+        begin = perf_counter() - each
         answers = second.boxes(list(stacks), looked.squares, LEAST)
+        _took(said, key, begin)
         for one, found, stack in zip(said, answers, stacks, strict=True):
             one.answers[key] = _answer(found, 0)
             if not stack.any():
@@ -170,6 +224,8 @@ def as_json(scene: Scene) -> Json:
         "source": scene.source,
         "group": scene.group,
         "facts": dict(scene.facts),
+        "ignored": scene.ignored.tolist(),
+        "ms": {name: round(value, 3) for name, value in scene.ms.items()},
     }
 
 
@@ -185,5 +241,6 @@ def of_json(line: Json) -> Scene:
     best = {name: np.array(values, np.float32) for name, values in line["best"].items()}
     truth = np.array(line["truth"], np.float32).reshape(-1, 4)
     words = (line["name"], line["split"], line["level"])
+    blank, ignored = frozenset[str](line["blank"]), as_boxes(line["ignored"])
     more = (line["source"], line["group"], line["facts"])
-    return Scene(*words, truth, answers, best, frozenset(line["blank"]), *more)
+    return Scene(*words, truth, answers, best, blank, *more, ignored, line["ms"])

@@ -2,6 +2,7 @@
 
 import base64
 import html
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from pipeline.runs import Json
 Tables = Mapping[str, Sequence[Json]]
 
 TITLES = {
+    "silent": "How often each finds no face in a picture, and the time it takes",
+    "parts": "The ten parts: all classes, and the whole face alone",
     "models": "Models: the whole face, at the threshold best on validation",
     "missed": "Faces that the first stage misses, and who recovers them",
     "unions": "The union that measures best on validation",
@@ -82,7 +85,7 @@ def _page(name: str, record: Json, found: Tables, pictures: Mapping[str, bytes])
     for file, content in pictures.items():
         kind = "png" if file.endswith(".png") else "jpeg"
         data = base64.b64encode(content).decode()
-        said = html.escape(file.rsplit(".", 1)[0].replace("-", " "))
+        said = html.escape(re.sub("[-_]", " ", file.rsplit(".", 1)[0]))
         body.append(f"<h3>{said}</h3>")
         body.append(f'<img alt="{said}" src="data:image/{kind};base64,{data}">')
     body.append('<h2 id="how">How</h2>')

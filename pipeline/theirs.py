@@ -8,7 +8,8 @@ of its rows, is the time that it took: the median is told.
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -39,6 +40,24 @@ class Theirs:
                 "on, each in the list of images beside the file even if nothing was found in it"
             )
         return answer
+
+
+def read_all(paths: Sequence[Path]) -> list[Theirs]:
+    """The predictions in files; those of one name are one detector's, of different pictures."""
+    found: dict[str, Theirs] = {}
+    for each in map(read, paths):
+        before = found.setdefault(each.name, each)
+        if before is not each:
+            both = before.answers.keys() & each.answers.keys()
+            if both:
+                raise UserError(
+                    f"{each.path}: {before.path} speaks of {min(both)}, too; if they are two "
+                    "detectors, give their files two names"
+                )
+            times = [ms for ms in (before.ms, each.ms) if ms is not None]
+            answers, ms = before.answers | each.answers, max(times, default=None)
+            found[each.name] = replace(before, answers=answers, ms=ms)
+    return list(found.values())
 
 
 def read(path: Path) -> Theirs:

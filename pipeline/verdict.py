@@ -10,24 +10,26 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline import points
 from pipeline.intervals import interval
+from pipeline.judged import Judged
 from pipeline.missed import (
-    ENOUGH,
-    best_of,
+    answered,
     detection,
-    is_silent,
-    overlap,
+    lowest,
+    recovers,
+    silent,
     tally,
     threshold_for,
 )
-from pipeline.points import ranked
-from pipeline.predictions import Scene
+from pipeline.occlude import LEVELS as DRAWN
+from pipeline.points import ladder, ranked
 from pipeline.runs import Json
 
-LEVELS = ("no face", "none", "easy", "medium", "hard", "unknown")
-_GRID = tuple(float(each) for each in np.arange(1, 20) / 20)
+LEVELS = ("no face", *DRAWN, "unknown")
+_GRID = np.arange(1, 20) / 20
 WEAK = 0.25  # under it no part counts as predicted, as in the thesis
 
 
@@ -35,7 +37,7 @@ WEAK = 0.25  # under it no part counts as predicted, as in the thesis
 class Judges:
     """What is known before a test label is seen."""
 
-    validation: Sequence[Scene]
+    validation: Judged
     thresholds: Mapping[str, float]  # of the first stages
     partners: Mapping[str, str]  # of each second stage, its first
     precision: float  # that who answers must keep
@@ -57,59 +59,99 @@ class Pair:
         return "its lowered threshold" if self.other == self.base else self.other
 
 
-def tables(
-    judges: Judges, scenes: Sequence[Scene], by: Sequence[str] = ()
-) -> dict[str, list[Json]]:
+def tables(judges: Judges, test: Judged, by: Sequence[str] = ()) -> dict[str, list[Json]]:
     """All tables by their names; ``by``: facts of pictures that make slices, as levels do."""
-    validation = judges.validation
-    names = list(validation[0].answers)
+    validation, names = judges.validation, list(test.said)
     pairs = [pair(judges, base, other) for base in judges.thresholds for other in names]
-    parts = list(slices(scenes, by))
+    parts = list(slices(test, by))
     return {
-        "models": [row for name in names for row in points.model_rows(validation, scenes, name)],
+        **unlabelled(judges, test),
+        "models": [row for name in names for row in points.model_rows(validation, test, name)],
         "points": [
             row
             for name in names
-            for row in points.rows(validation, scenes, name, judges.thresholds.get(name))
+            for row in points.rows(validation, test, name, judges.thresholds.get(name))
         ],
         "missed": [_missed(part, words, each, judges) for each in pairs for words, part in parts],
         "pairs": [row for each in pairs for row in _detected(judges, parts, each)],
         "together": [
             row
-            for other, base in judges.partners.items()
-            for row in _together(judges, parts, base, other)
+            for each in pairs
+            if each.other != each.base
+            for row in _together(judges, parts, each.base, each.other)
         ],
         "unions": [row for base in judges.thresholds for row in _union(judges, parts, base, pairs)],
     }
 
 
-def slices(scenes: Sequence[Scene], by: Sequence[str]) -> Iterator[tuple[str, list[Scene]]]:
+def unlabelled(judges: Judges, test: Judged) -> dict[str, list[Json]]:
+    """How often each finds no face, and the time it takes: asks for no truth."""
+    part = test.part(np.array([scene.level != "no face" for scene in test.scenes]))
+    return {"silent": list(_silent(judges, part))}
+
+
+def _silent(judges: Judges, part: Judged) -> Iterator[Json]:
+    for name in part.said:
+        conf = judges.thresholds.get(name)
+        conf = ranked(judges.validation, name).best() if conf is None else conf
+        yield _silence(part, name, silent(part, name, conf), _ms(part, name), f"{conf:.3f}")
+    for other, base in judges.partners.items():
+        each = pair(judges, base, other)
+        quiet = silent(part, base, each.conf)
+        ms = _ms(part, base) + np.where(quiet, _ms(part, other), 0)
+        both = quiet & ~answered(part, other, each.limit)
+        limits = f"{each.conf:.3f} > {each.limit:.3f}"
+        yield _silence(part, f"{base} > {other}", both, ms, limits)
+
+
+def _ms(part: Judged, name: str) -> NDArray[np.float64]:
+    return np.array([scene.ms.get(name, math.nan) for scene in part.scenes])
+
+
+def _silence(
+    part: Judged, words: str, quiet: NDArray[np.bool_], ms: NDArray[np.float64], threshold: str
+) -> Json:
+    low, high = interval(quiet, np.ones(len(quiet)), part.groups)
+    told = np.isfinite(ms)
+    return {
+        "detector": words,
+        "pictures": len(quiet),
+        "without a face": _ratio(quiet.sum(), len(quiet)),
+        "from": round(low, 4),
+        "to": round(high, 4),
+        "ms a picture": round(float(ms[told].mean()), 2) if told.any() else "",
+        "threshold": threshold,
+    }
+
+
+def slices(judged: Judged, by: Sequence[str]) -> Iterator[tuple[str, Judged]]:
     """The scenes of each level that there is, of each value of each fact, then all of them."""
+    levels = np.array([scene.level for scene in judged.scenes])
     for level in LEVELS:
-        part = [scene for scene in scenes if scene.level == level]
-        if part:
-            yield level, part
+        if (levels == level).any():
+            yield level, judged.part(levels == level)
     for fact in by:
-        for value in sorted({scene.facts[fact] for scene in scenes if fact in scene.facts}):
-            yield f"{fact}={value}", [s for s in scenes if s.facts.get(fact) == value]
-    yield "all", list(scenes)
+        values = np.array([scene.facts.get(fact) for scene in judged.scenes], object)
+        for value in sorted({value for value in values if value is not None}):
+            yield f"{fact}={value}", judged.part(values == value)
+    yield "all", judged
 
 
 def pair(judges: Judges, base: str, other: str) -> Pair:
     """Who answers where a first stage is silent, at the thresholds that validation chose."""
     conf = judges.thresholds[base]
     limit = threshold_for(judges.validation, base, conf, other, judges.precision)
-    silent = sum(is_silent(scene, base, conf) for scene in judges.validation)
-    return Pair(base, conf, other, limit, silent)
+    return Pair(base, conf, other, limit, int(silent(judges.validation, base, conf).sum()))
 
 
-def _missed(scenes: Sequence[Scene], words: str, asked: Pair, judges: Judges) -> Json:
+def _missed(part: Judged, words: str, asked: Pair, judges: Judges) -> Json:
     """What the first stage misses in a slice and the other answers: tables 8, 9, 11 and 13."""
-    found = tally(scenes, asked.base, asked.conf, asked.other, asked.limit)
-    lost = [s for s in scenes if len(s.truth) and is_silent(s, asked.base, asked.conf)]
-    blank = sum(asked.other in scene.blank for scene in lost)
-    weak = sum(bool((scene.best[asked.base] < WEAK).all()) for scene in lost)
-    low, high = _of_all_missed(lost, asked)
+    found = tally(part, asked.base, asked.conf, asked.other, asked.limit)
+    lost = part.part(silent(part, asked.base, asked.conf) & (part.faces > 0))
+    blank = sum(asked.other in scene.blank for scene in lost.scenes)
+    weak = sum(bool((scene.best[asked.base] < WEAK).all()) for scene in lost.scenes)
+    right = recovers(lost, asked.other, asked.limit)
+    low, high = interval(right, np.ones(len(right)), lost.groups)
     drawn = asked.other in judges.partners
     return {
         "missed by": asked.base,
@@ -133,112 +175,84 @@ def _missed(scenes: Sequence[Scene], words: str, asked: Pair, judges: Judges) ->
     }
 
 
-def _of_all_missed(lost: Sequence[Scene], asked: Pair) -> tuple[float, float]:
-    """The interval of the recovered share."""
-    right = np.array(
-        [
-            best_of(scene.answers[asked.other]) >= asked.limit
-            and overlap(scene, asked.other) >= ENOUGH
-            for scene in lost
-        ]
-    )
-    return interval(right, np.ones(len(lost)), [scene.group or scene.name for scene in lost])
-
-
-def _detected(
-    judges: Judges, parts: Sequence[tuple[str, list[Scene]]], asked: Pair
-) -> Iterator[Json]:
+def _detected(judges: Judges, parts: Sequence[tuple[str, Judged]], asked: Pair) -> Iterator[Json]:
     """The first stage with the other behind it; beside it, it alone at equal precision."""
     behind = "" if asked.other == asked.base else asked.other
     chosen = detection(judges.validation, asked.base, asked.conf, behind, asked.limit)
     equal = as_precise(judges.validation, asked.base, chosen.precision)
     for words, part in with_faces(parts):
-        each = [detection([s], asked.base, asked.conf, behind, asked.limit) for s in part]
-        groups = [scene.group or scene.name for scene in part]
-        right, faces = np.array([d.right for d in each]), np.array([d.faces for d in each])
-        low, high = interval(right, faces, groups)
-        boxes, hits = sum(one.boxes for one in each), int(right.sum())
+        both = detection(part, asked.base, asked.conf, behind, asked.limit)
+        low, high = interval(both.right, both.faces, part.groups)
         alone = detection(part, asked.base, equal)
         yield {
             "first": asked.base,
             "then": behind or "-",
             "slice": words,
-            "faces": int(faces.sum()),
-            "recall": _ratio(hits, int(faces.sum())),
+            "faces": int(both.faces.sum()),
+            "recall": round(both.recall, 4),
             "from": round(low, 4),
             "to": round(high, 4),
-            "precision": _ratio(hits, boxes),
+            "precision": _ratio(both.right.sum(), both.boxes.sum()),
             "first alone as precise": round(alone.recall, 4),
-            "its precision": _ratio(alone.right, alone.boxes),
+            "its precision": _ratio(alone.right.sum(), alone.boxes.sum()),
         }
 
 
 def _together(
-    judges: Judges, parts: Sequence[tuple[str, list[Scene]]], base: str, other: str
+    judges: Judges, parts: Sequence[tuple[str, Judged]], base: str, other: str
 ) -> Iterator[Json]:
-    """A pair at the two thresholds that validation likes best together.
+    """A first stage and another at the two thresholds that validation likes best together.
 
-    A second stage may be worth asking also where the first has a box, but is not sure of it.
+    Another may be worth asking also where the first has a box, but is not sure of it.
     """
     conf, limit = _best_together(judges.validation, base, other)
     for words, part in parts:
         found = detection(part, base, conf, other, limit)
-        empty = [scene for scene in part if not len(scene.truth)]
-        alarms = [bool(detection([s], base, conf, other, limit).boxes) for s in empty]
+        faces, alarms = found.faces > 0, found.boxes[found.faces == 0] > 0
         yield {
             "first": base,
             "then": other,
             "slice": words,
-            "threshold": conf,
-            "then's": limit,
-            "faces": found.faces,
-            "recall": round(found.recall, 4) if found.faces else "",
-            "precision": _ratio(found.right, found.boxes) if found.faces else "",
-            "false alarms": _ratio(sum(alarms), len(empty)),
+            "threshold": round(conf, 4),
+            "then's": round(limit, 4),
+            "faces": int(found.faces.sum()),
+            "recall": round(found.recall, 4) if faces.any() else "",
+            "precision": _ratio(found.right.sum(), found.boxes.sum()) if faces.any() else "",
+            "false alarms": _ratio(alarms.sum(), len(alarms)),
         }
 
 
-def _best_together(validation: Sequence[Scene], base: str, other: str) -> tuple[float, float]:
+def _best_together(validation: Judged, base: str, other: str) -> tuple[float, float]:
     """The lowest two thresholds at which F1 is as good as its best."""
-    whole = ranked(validation, base)
-    surest = np.array([best_of(scene.answers[base]) for scene in validation])
-    score = np.array([best_of(scene.answers[other]) for scene in validation])
-    right = np.array([overlap(scene, other) >= ENOUGH for scene in validation])
     f1: dict[tuple[float, float], float] = {}
-    for conf in _GRID:
-        own = whole.right[whole.scores >= conf]
-        for limit in _GRID:
-            said = (surest < conf) & (score >= limit)
-            boxes, hits = len(own) + said.sum(), own.sum() + right[said].sum()
-            f1[conf, limit] = 2 * hits / (boxes + whole.faces)
+    limits = ladder(validation.said[other].scores, _GRID).tolist()
+    says = {limit: answered(validation, other, limit) for limit in limits}
+    rights = {limit: recovers(validation, other, limit) for limit in limits}
+    for conf in ladder(validation.said[base].scores, _GRID).tolist():
+        own, quiet = detection(validation, base, conf), silent(validation, base, conf)
+        given, hits = own.boxes.sum() + own.faces.sum(), own.right.sum()
+        for limit in limits:
+            more, new = (quiet & says[limit]).sum(), (quiet & rights[limit]).sum()
+            f1[conf, limit] = 2 * float(hits + new) / max(float(given + more), 1)
     enough = max(f1.values()) - points.AS_GOOD
     return min((limit, conf) for (conf, limit), value in f1.items() if value >= enough)[::-1]
 
 
-def with_faces(
-    parts: Iterable[tuple[str, list[Scene]]],
-) -> Iterator[tuple[str, list[Scene]]]:
+def with_faces(parts: Iterable[tuple[str, Judged]]) -> Iterator[tuple[str, Judged]]:
     """Those slices that have any."""
     for words, part in parts:
-        if any(len(scene.truth) for scene in part):
+        if part.faces.any():
             yield words, part
 
 
-def as_precise(validation: Sequence[Scene], name: str, precision: float) -> float:
+def as_precise(validation: Judged, name: str, precision: float) -> float:
     """The lowest threshold at which a detector alone keeps a precision; never if it cannot."""
     whole = ranked(validation, name)
-    order = np.argsort(-whole.scores, kind="stable")
-    shares, scores = (
-        np.cumsum(whole.right[order]) / np.arange(1, len(order) + 1),
-        whole.scores[order],
-    )
-    last = np.append(scores[1:] != scores[:-1], True)[: len(scores)]  # equal scores pass together
-    kept = np.flatnonzero((shares >= precision) & last)
-    return float(scores[kept[-1]]) if len(kept) else math.inf
+    return lowest(whole.scores, whole.right, precision)
 
 
 def _union(
-    judges: Judges, parts: Sequence[tuple[str, list[Scene]]], base: str, pairs: Sequence[Pair]
+    judges: Judges, parts: Sequence[tuple[str, Judged]], base: str, pairs: Sequence[Pair]
 ) -> Iterator[Json]:
     """Who should be asked after the first stage, and who after that one: what validation says.
 
@@ -246,7 +260,7 @@ def _union(
     added is as precise as is asked for.
     """
     conf, chain = judges.thresholds[base], list[tuple[str, float]]()
-    left = [scene for scene in judges.validation if is_silent(scene, base, conf)]
+    left = judges.validation.part(silent(judges.validation, base, conf))
     others = [each.other for each in pairs if each.base == base]
     while True:
         gains = [(_gain(left, other, judges.precision), other) for other in others]
@@ -254,34 +268,32 @@ def _union(
         if not gain:
             break
         chain.append((other, limit))
-        left = [scene for scene in left if is_silent(scene, other, limit)]
+        left = left.part(silent(left, other, limit))
     for words, part in parts:
-        answers, right, missed = 0, 0, 0
-        for scene in part:
-            if is_silent(scene, base, conf):
-                missed += bool(len(scene.truth))
-                said = next((one for one in chain if not is_silent(scene, *one)), None)
-                if said is not None:
-                    answers += 1
-                    right += tally([scene], base, conf, *said).right
+        asked = silent(part, base, conf)
+        missed, said, right = int((asked & (part.faces > 0)).sum()), 0, 0
+        for one in chain:
+            said += int((asked & answered(part, *one)).sum())
+            right += int((asked & recovers(part, *one)).sum())
+            asked &= silent(part, *one)
         yield {
             "missed by": base,
             "answered by": " > ".join(name for name, _ in chain) or "-",
             "slice": words,
             "missed": missed,
-            "answered": answers,
+            "answered": said,
             "right": right,
-            "precision": _ratio(right, answers),
+            "precision": _ratio(right, said),
             "recovered": _ratio(right, missed),
             "thresholds": " > ".join(f"{limit:.3f}" for _, limit in chain) or "-",
         }
 
 
-def _gain(left: Sequence[Scene], other: str, precision: float) -> tuple[int, float]:
+def _gain(left: Judged, other: str, precision: float) -> tuple[int, float]:
     """How many of the silent pictures another would answer rightly, and its threshold for that."""
     limit = threshold_for(left, other, math.inf, other, precision)
-    return tally(left, other, math.inf, other, limit).right, limit
+    return int(recovers(left, other, limit).sum()), limit
 
 
-def _ratio(part: int, whole: int) -> float | str:
-    return round(part / whole, 4) if whole else ""
+def _ratio(part: int | np.integer, whole: int | np.integer) -> float | str:
+    return round(float(part / whole), 4) if whole else ""

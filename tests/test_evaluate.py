@@ -82,8 +82,8 @@ def evaluate(place, **settings):
     second = train / "faces-maps-hirescam-stack" / "best.pt"
     control = train / "faces-face" / "best.pt"
     given = {"stage1": (str(first),), "stage2": (str(second),), "control": (str(control),)}
-    given |= {"device": "cpu", "name": "out", "overwrite": True}
-    return Evaluate("hidden", **given | settings)
+    given |= {"device": "cpu", "name": "out", "overwrite": True, "parts": False}
+    return Evaluate(**{"data": "hidden"} | given | settings)
 
 
 def test_windows_without_a_face_count_against_who_answers_there(place):
@@ -123,20 +123,76 @@ def test_an_evaluation_has_a_row_for_every_detector_and_level(place):
 
 def test_the_report_is_whole(place):
     """One page that asks nobody for anything; strict JSON; every table in every form."""
-    folder = evaluate(place).run()
+    folder = evaluate(place, parts=True).run()
     page = (folder / "report.html").read_text()
     strict = json.loads((folder / "metrics.json").read_text(), parse_constant=pytest.fail)
     latex = (folder / "tables.tex").read_text()
 
-    assert strict["tables"].keys() == {"models", "points", "missed", "pairs", "together", "unions"}
+    assert strict["tables"].keys() == {
+        *("silent", "parts", "models", "points", "missed", "pairs", "together", "unions")
+    }
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
     assert page.count("data:image/png") >= 4
-    assert page.count("<table>") == latex.count("\\begin{tabular}") == 6
+    assert page.count("<table>") == latex.count("\\begin{tabular}") == 8
+    assert "confusion matrix" in page
+    with (folder / "parts.csv").open(newline="") as file:
+        rows = [(row["set"], row["classes"]) for row in csv.DictReader(file)]
+    assert rows == [(words, of) for words in ("val", "test") for of in ("all", "whole face")]
     for name in strict["tables"]:
         assert (folder / f"{name}.csv").is_file()
         assert f"tab:{name}" in latex
     for plot in folder.glob("*.png"):
         assert max(images.read(plot).shape) > 500
+
+
+def test_fresh_windows_are_measured_on_alone(place):
+    """Where there are windows of its own for a test, none of the others is measured on."""
+    home, _ = place
+    scenes = wider_folder(home / "wider3", train=20, val=0)
+    Prepare((f"wider={scenes}",), "fresh", classes="face", split="6:2:2", empty=2, workers=1).run()
+    folder = evaluate(place, empty="fresh", conf=1e-6).run()
+    counts = {
+        path.name.split("-")[1]: len(path.read_text().splitlines())
+        for path in (folder / "predictions").glob("empty-*.jsonl")
+    }
+    (kept,) = (folder / "predictions").glob("validation-*.jsonl")
+    chosen_on = len(kept.read_text().splitlines()) + counts["val_empty"]
+    with (folder / "missed.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    assert counts["val_empty"] == counts["test_empty"] == 8
+    assert {row["chosen on"] for row in rows} == {str(chosen_on)}
+
+
+def test_frames_without_labels_tell_how_often_nothing_is_found(place, tmp_path):
+    """No recall is claimed where nobody knows the truth."""
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for number in range(3):
+        images.write(frames / f"{number}.png", np.full((60, 80, 3), 90 * number, np.uint8))
+    Prepare((f"hand-over-face={frames}",), "ward", workers=1).run()
+    folder = evaluate(place, data="ward", split="unlabelled", validation="hidden", parts=True).run()
+    found = json.loads((folder / "metrics.json").read_text())["tables"]
+
+    assert found.keys() == {"silent", "parts"}
+    assert {row["set"] for row in found["parts"]} == {"val"}
+    assert all(row["pictures"] == 3 for row in found["silent"])
+    assert all(
+        row["ms a picture"] > 0 for row in found["silent"] if "bright" not in row["detector"]
+    )
+    assert "faces-parts > faces-maps-hirescam-stack" in {row["detector"] for row in found["silent"]}
+    assert "recall" not in (folder / "report.html").read_text()
+
+
+def test_windows_are_no_split_to_measure_on(place):
+    with pytest.raises(UserError, match="belong to --empty"):
+        evaluate(place, split="test_empty").run()
+
+
+def test_a_held_box_is_one_more_answer(place):
+    folder = evaluate(place, hold=5).run()
+    with (folder / "missed.csv").open(newline="") as file:
+        assert "faces-parts (held)" in {row["answered by"] for row in csv.DictReader(file)}
 
 
 def test_levels_of_ones_own_and_facts_make_slices(place, tmp_path):

@@ -62,3 +62,21 @@ def test_other_files_are_refused(tmp_path, content):
     path.write_text(content)
     with pytest.raises(UserError, match="COCO's results form"):
         theirs.read(path)
+
+
+def test_several_files_of_one_detector_are_one(tmp_path):
+    """A file for each split, as compare writes them; twice the same picture is a mistake."""
+    paths = []
+    for number, name in enumerate("ab"):
+        folder = tmp_path / name
+        folder.mkdir()
+        write(folder / "pictures.json", {"images": [{"id": 1, "file_name": f"{name}.jpg"}]})
+        rows = [{"image_id": 1, "bbox": [number, 0, 5, 5], "score": 0.5, "ms": number + 1}]
+        paths.append(write(folder / "mtcnn.json", rows))
+    (found,) = theirs.read_all(paths)
+
+    assert found.of(Named("a.jpg")).boxes.tolist() == [[0, 0, 5, 5]]
+    assert found.of(Named("b.jpg")).boxes.tolist() == [[1, 0, 6, 5]]
+    assert found.ms == 2
+    with pytest.raises(UserError, match="speaks of a, too"):
+        theirs.read_all([paths[0], paths[0]])

@@ -3,6 +3,7 @@
 import pytest
 from test_missed import FACE, FAR, NONE, answer, scene
 
+from pipeline.judged import judge
 from pipeline.verdict import Judges, slices, tables
 
 # Ten missed faces: the second knows six of them, a third knows four others and one of these.
@@ -18,7 +19,13 @@ def of_three(second, third, truth=FACE, first=None, level="hard", **more):
 
 
 SCENES = [of_three(two, three) for two, three in zip(SECOND, THIRD, strict=True)]
-JUDGES = Judges(SCENES, {"first": 0.5}, {"second": "first"}, 0.9)
+JUDGES = Judges(judge(SCENES), {"first": 0.5}, {"second": "first"}, 0.9)
+
+
+def both(scenes):
+    """Chosen and measured on the same."""
+    judged = judge(scenes)
+    return tables(Judges(judged, {"first": 0.5}, {"second": "first"}, 0.9), judged)
 
 
 def rows(found, table, **asked):
@@ -27,7 +34,7 @@ def rows(found, table, **asked):
 
 def test_the_union_asks_who_adds_most_first():
     """Six by the second, then the four that are left by the third."""
-    (union,) = rows(tables(JUDGES, SCENES), "unions", slice="all")
+    (union,) = rows(tables(JUDGES, judge(SCENES)), "unions", slice="all")
 
     assert union["answered by"] == "second > third"
     assert (union["missed"], union["answered"], union["right"]) == (10, 10, 10)
@@ -35,7 +42,9 @@ def test_the_union_asks_who_adds_most_first():
 
 def test_who_is_not_precise_enough_is_in_no_union():
     wrong = [of_three(answer((FAR, 0.8)), three) for three in THIRD]
-    (union,) = rows(tables(Judges(wrong, {"first": 0.5}, {}, 0.9), wrong), "unions", slice="all")
+    (union,) = rows(
+        tables(Judges(judge(wrong), {"first": 0.5}, {}, 0.9), judge(wrong)), "unions", slice="all"
+    )
 
     assert union["answered by"] == "third"
     assert union["recovered"] == 0.5
@@ -47,9 +56,7 @@ def test_blank_heatmaps_count_against_who_sees_nothing_in_them():
     scenes = [of_three(answer((FACE, 0.8)), answer(), name=name) for name in "abc"]
     scenes += [of_three(answer(), answer(), blank=blank, name=name) for name in "de"]
     asked = {"slice": "all", "answered by": "second"}
-    (row,) = rows(
-        tables(Judges(scenes, {"first": 0.5}, {"second": "first"}, 0.9), scenes), "missed", **asked
-    )
+    (row,) = rows(both(scenes), "missed", **asked)
 
     assert (row["missed"], row["blank heatmaps"], row["right"]) == (5, 2, 3)
     assert (row["recovered"], row["of the non-blank"]) == (0.6, 1.0)
@@ -61,7 +68,7 @@ def test_alone_it_is_compared_at_the_same_precision():
     faces = [of_three(answer(), answer(), first=answer((FACE, 0.4)))] * 4
     errors = [of_three(answer(), answer(), truth=NONE, first=answer((FAR, 0.45)))]
     scenes = SCENES + faces + errors
-    found = tables(Judges(scenes, {"first": 0.5}, {"second": "first"}, 0.9), scenes)
+    found = both(scenes)
     (row,) = rows(found, "pairs", slice="all", then="second")
 
     assert row["recall"] == pytest.approx(6 / 14, abs=1e-4)
@@ -75,8 +82,8 @@ def test_a_pair_is_best_where_stage_1_is_not_sure_and_stage_2_is():
     unsure = [of_three(answer((FACE, 0.6)), answer(), first=answer((FAR, 0.62)))] * 20
     empty = [of_three(answer((FAR, 0.32)), answer(), truth=NONE, first=answer((FAR, 0.3)))] * 20
     scenes = sure + unsure + empty
-    found = tables(Judges(scenes, {"first": 0.5}, {"second": "first"}, 0.9), scenes)
-    (row,) = rows(found, "together", slice="all")
+    found = both(scenes)
+    (row,) = rows(found, "together", slice="all", then="second")
 
     assert (row["threshold"], row["then's"]) == (0.65, 0.35)
     assert (row["recall"], row["precision"], row["false alarms"]) == (1, 1, 0)
@@ -88,6 +95,6 @@ def test_slices_are_levels_and_facts():
         of_three(answer(), answer(), level="hard", facts={"pose": "0"}),
         of_three(answer(), answer(), level="hard"),
     ]
-    found = {words: len(part) for words, part in slices(scenes, ["pose", "blur"])}
+    found = {words: len(part.scenes) for words, part in slices(judge(scenes), ["pose", "blur"])}
 
     assert found == {"easy": 1, "hard": 2, "pose=0": 1, "pose=1": 1, "all": 3}
