@@ -1,5 +1,6 @@
 """What a trained model is worth, as lines for people."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,4 +32,10 @@ def tell(target: Path, manifest: Json) -> None:
     """Print them."""
     print(f"{target}\n{tables.as_text(list(rows(manifest)))}")
     threshold = manifest["about"]["threshold"]
+    if not threshold:
+        print(
+            "warning: it finds nothing on validation, so its threshold, 0, says nothing: "
+            "train longer, or look at train_batch0.jpg",
+            file=sys.stderr,
+        )
     print(f"threshold {threshold:.3f}, chosen on validation; weights: best.pt")

@@ -46,10 +46,11 @@ def shelf() -> list[Shipped]:
 
 
 def find(asked: str | Path) -> Path:
-    """A file of weights: a path, or the name of one that is shipped."""
+    """A file of weights: a path, the folder of a training, or the name of one that is shipped."""
     path = Path(asked).expanduser()
-    if path.is_file():
-        return path
+    for each in (path, path / "best.pt"):
+        if each.is_file():
+            return each
     for one in shelf():
         if one.name == str(asked):
             fault = one.fault()

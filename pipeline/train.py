@@ -190,7 +190,9 @@ class _Training:
         """Whether the dataset is one for this kind of model."""
         labels = data.manifest()["labels"]
         for split in ("train", "val"):
-            if not labels.get(split, {}).get(data.names[data.face]):
+            counted = labels.get(split, {}).get(data.names[data.face])
+            # Counted when it was prepared; somebody may have emptied the files since.
+            if not counted or not any(data.face in data.labels(row)[1] for row in data.rows(split)):
                 raise UserError(
                     f"{data.root}: there are no faces in {split}; 'uncover prepare' with "
                     "--split or --val-share makes such pictures"
@@ -221,6 +223,8 @@ class _Beside(_Training):
                     f"--faces {self.faces}: no dataset of whole faces alone with pictures of "
                     f"{data.channels} channels in train"
                 )
+            if beside.root.resolve() == data.root.resolve():
+                raise UserError(f"--faces {self.faces}: the dataset itself; give another one")
         if self.faces_weight < 1:
             raise UserError(f"--faces-weight {self.faces_weight}: expected 1 or more")
 

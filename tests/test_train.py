@@ -12,7 +12,7 @@ import torch
 import yaml
 from synthetic import ibug_folder, wider_folder
 
-from pipeline import runs, schedule, yolo
+from pipeline import runs, schedule, scores, yolo
 from pipeline.errors import UserError
 from pipeline.extract import Extract
 from pipeline.ladder import TrainAll
@@ -112,6 +112,8 @@ def test_heatmaps_of_scenes_are_learned_beside_others(place):
         TrainHeatmap("first-maps", faces="other-maps", schedule=few, device="cpu").run()
     with pytest.raises(UserError, match="extract --like first-maps"):
         TrainHeatmap("first-maps", faces="peak-maps", schedule=few, device="cpu").run()
+    with pytest.raises(UserError, match="the dataset itself"):
+        TrainHeatmap("scene-maps", faces="scene-maps", schedule=few, device="cpu").run()
     with pytest.raises(UserError, match="--first-conf 2"):
         TrainHeatmap("first-maps", first_conf=2.0, schedule=few, device="cpu").run()
     folder = TrainHeatmap("first-maps", faces="scene-maps", schedule=few, device="cpu").run()
@@ -284,6 +286,27 @@ def test_hyper_parameters_are_in_their_range(tmp_path, line):
     path.write_text(line)
     with pytest.raises(UserError, match="expected 0 to"):
         schedule.settings(Schedule(hyper=str(path)), "parts")
+
+
+def test_labels_that_somebody_has_emptied_are_told(place, tmp_path):
+    """The manifest still counts them; a night of training would end in nothing."""
+    ibug_folder(tmp_path / "source", count=6)
+    root = Prepare((f"ibug={tmp_path / 'source'}",), "emptied", val_share=0.3, workers=1).run()
+    for path in (root / "labels" / "val").iterdir():
+        path.write_text("")
+    with pytest.raises(UserError, match="no faces in val"):
+        TrainParts("emptied", schedule=Schedule(**FEW), device="cpu").run()
+
+
+def test_a_model_that_finds_nothing_is_told(capsys, tmp_path):
+    face = {"P": 0.0, "R": 0.0, "F1": 0.0, "AP50": 0.0, "AP50-95": 0.0}
+    one = face | {"threshold": 0.0, "at_threshold": {"P": 0.0, "R": 0.0, "F1": 0.0}}
+    told = {"scores": {"val": {"all": face, "classes": {"face": one}}}, "about": {"threshold": 0.0}}
+    scores.tell(tmp_path, told)
+    assert "finds nothing on validation" in capsys.readouterr().err
+    told["about"]["threshold"] = 0.3
+    scores.tell(tmp_path, told)
+    assert not capsys.readouterr().err
 
 
 def test_a_test_set_is_told_at_the_threshold_of_validation(place):

@@ -91,6 +91,7 @@ def test_a_missing_file_is_told(shelf):
 
 def test_a_path_is_taken_before_a_name(shelf):
     assert shipped.find(shelf / "best.pt") == shelf / "best.pt"
+    assert shipped.find(shelf) == shelf / "best.pt"
 
 
 @pytest.mark.parametrize(
