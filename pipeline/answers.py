@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipeline import runs
-from pipeline.predictions import Scene, as_json, of_json
+from pipeline.predictions import FORM, Scene, as_json, of_json
 from pipeline.runs import Json
 
 
@@ -50,4 +50,5 @@ def _whole_lines(path: Path) -> int:
 
 
 def _key(follows_from: Json) -> str:
-    return hashlib.sha256(json.dumps(follows_from, sort_keys=True).encode()).hexdigest()[:16]
+    known = json.dumps({"form": FORM} | follows_from, sort_keys=True)
+    return hashlib.sha256(known.encode()).hexdigest()[:16]

@@ -18,11 +18,11 @@ def judged(
     folder: Path,
     firsts: Mapping[str, Path],
     sets: Mapping[str, tuple[Dataset, str]],
-    device: str,
-    batch: int,
+    how: Json,
 ) -> tuple[list[Json], dict[str, bytes]]:
     """A row for each model and set, all classes and the whole face alone; curves of the last set.
 
+    ``how``: batch, device, imgsz (0: that of the weights).
     Thresholds come from the first of the sets. Sets on which parts are not labelled are passed
     over. What is in the folder already is not done again.
     """
@@ -36,7 +36,7 @@ def judged(
             where = folder / "parts" / f"{name}-{words}"
             found = runs.read_json(where / "scores.json")
             if found is None:
-                found = _judge(path, data, split, where, chosen, device, batch)
+                found = _judge(path, data, split, where, chosen, how)
                 runs.write_json(where / "scores.json", found)
             each = {part: one["threshold"] for part, one in found["classes"].items()}
             chosen, of_sets[words] = chosen or each, found
@@ -54,8 +54,7 @@ def _judge(
     split: str,
     where: Path,
     chosen: Mapping[str, float],
-    device: str,
-    batch: int,
+    how: Json,
 ) -> Json:
     from pipeline import yolo
     from pipeline.yolo import judging
@@ -65,5 +64,5 @@ def _judge(
     described |= {"channels": data.channels, "names": dict(enumerate(data.names))}
     described["fitness"] = [0.0, 1.0]
     runs.write_text(where / "data.yaml", yaml.safe_dump(described, sort_keys=False))
-    how: Json = {"imgsz": yolo.about(path)["imgsz"], "batch": batch, "device": device}
-    return judging.judge(path, where / "data.yaml", how, where, chosen)
+    settings = how | {"imgsz": how["imgsz"] or yolo.about(path)["imgsz"]}
+    return judging.judge(path, where / "data.yaml", settings, where, chosen)

@@ -97,6 +97,10 @@ class Evaluate:
     """Judge the ten parts of the first stages, too, where they are labelled: tables, confusion
     matrices, PR and F1 curves."""
 
+    imgsz: int = 0
+    """Side of the square in which first stages and the control look, for small faces; 0: that of
+    their weights, which second stages need (--stage2 with nothing behind it leaves them out)."""
+
     conf: float = 0.0
     """The threshold of first stages; 0: each its own, from its weights."""
 
@@ -153,8 +157,9 @@ class Evaluate:
             if self.parts:
                 firsts = {shipped.called(path): path for path in map(shipped.find, self.stage1)}
                 sets = {"val": (validation, "val"), "test": (data, self.split)}
-                device = str(device_of(self.device))
-                rows, curves = classes.judged(folder, firsts, sets, device, self.batch)
+                how: Json = {"imgsz": self.imgsz, "batch": self.batch}
+                how["device"] = str(device_of(self.device))
+                rows, curves = classes.judged(folder, firsts, sets, how)
                 found["parts"], pictures = rows, pictures | curves
             report.write(folder, name, record, found, pictures)
             made = {"thresholds": thresholds, "made": runs.provenance()}
@@ -175,8 +180,8 @@ class Evaluate:
         """What the tables follow from."""
         from pipeline.dataset import open_dataset
 
-        settings: Json = {name: getattr(self, name) for name in ("split", "conf", "precision")}
-        settings |= {"by": list(self.by), "hold": self.hold, "parts": self.parts}
+        names = ("split", "conf", "precision", "hold", "parts", "imgsz")
+        settings: Json = {name: getattr(self, name) for name in names} | {"by": list(self.by)}
         sources: Json = {"data": data.fingerprint(), "validation": validation.fingerprint()}
         if self.empty:
             sources["empty"] = open_dataset(self.empty).fingerprint()
@@ -202,7 +207,7 @@ class Evaluate:
             about, name = yolo.about(path), shipped.called(path)
             if "imgsz" not in about:
                 raise UserError(f"{path}: weights that 'uncover train' did not write")
-            firsts[name] = open_stage1(path, self.device, about["imgsz"])
+            firsts[name] = open_stage1(path, self.device, self.imgsz or about["imgsz"])
             thresholds[name] = self.conf or about["threshold"]
             fingerprints[runs.sha256(path)] = name
         for path in map(shipped.find, self.stage2):
@@ -211,11 +216,14 @@ class Evaluate:
                 raise UserError(f"{path}: its first stage is not among --stage1")
             first = fingerprints[second.stage1]
             if firsts[first].imgsz != second.seen:
-                raise UserError(f"{path}: its heatmaps were made at imgsz {second.seen}")
+                raise UserError(
+                    f"{path}: its heatmaps were made at imgsz {second.seen}; --stage2 with nothing "
+                    "behind it leaves second stages out"
+                )
             seconds[shipped.called(path)] = (first, second)
         controls = {
             shipped.called(path): open_control(
-                path, self.device, yolo.about(path).get("imgsz", 640)
+                path, self.device, self.imgsz or yolo.about(path).get("imgsz", 640)
             )
             for path in map(shipped.find, self.control)
         }
@@ -245,12 +253,13 @@ class Evaluate:
             # Faces fitted to parts follow from the training labels beside the validation.
             kind = "empty" if "windows" in words else words
             follows_from = {key: sources[key] for key in {kind, "weights", "validation"}}
+            follows_from |= {"split": split, "imgsz": self.imgsz}
             source = open_dataset(name)
             if not any(source.rows(split)):
                 raise UserError(f"{source.root}: no pictures in {split}")
             ask = partial(predictions.look, source, split, who, self.batch)
             file = f"{kind}-{split}"
-            scenes[words] = answers.kept(kept, file, follows_from | {"split": split}, ask, earlier)
+            scenes[words] = answers.kept(kept, file, follows_from, ask, earlier)
         for each in others:
             if each.name in scenes["data"][0].answers:
                 raise UserError(

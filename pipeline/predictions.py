@@ -20,6 +20,7 @@ from pipeline.stage1 import Looked, Stage1
 from pipeline.stage2 import Stage2
 from pipeline.yolo import Found
 
+FORM = 2  # of the lines on disk: other lines are not read
 LEAST = 0.001  # boxes under this score are not kept
 FROM_PARTS, BRIGHT, HELD = " (from parts)", " (brightest)", " (held)"  # behind a first stage's name
 

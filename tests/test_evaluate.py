@@ -189,6 +189,17 @@ def test_windows_are_no_split_to_measure_on(place):
         evaluate(place, split="test_empty").run()
 
 
+def test_first_stages_alone_look_at_another_size(place):
+    """Second stages know the heatmaps of one size only."""
+    with pytest.raises(UserError, match="--stage2 with nothing"):
+        evaluate(place, imgsz=160).run()
+    folder = evaluate(place, imgsz=160, stage2=()).run()
+    with (folder / "models.csv").open(newline="") as file:
+        models = {row["model"] for row in csv.DictReader(file)}
+
+    assert models == {*("faces-parts", "faces-parts (from parts)", "faces-face")}
+
+
 def test_a_held_box_is_one_more_answer(place):
     folder = evaluate(place, hold=5).run()
     with (folder / "missed.csv").open(newline="") as file:
