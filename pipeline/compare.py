@@ -4,7 +4,8 @@ A result is ``runs/compare/NAME``::
 
     compare.csv .md   a row a detector: pictures without a face, recall, precision, milliseconds
     DETECTOR.json     what it said, in COCO's results form
-    pictures.json     the pictures; manifest.json: settings, versions, threads
+    pictures.json     the pictures, and the milliseconds of each
+    manifest.json     settings, versions, threads
 """
 
 import json
@@ -45,7 +46,9 @@ class Compare:
     Ours, the pair and its first stage alone, beside whichever of the usual ones are installed
     (MediaPipe, OpenCV's YuNet and Haar, dlib, MTCNN, RetinaFace) and any Ultralytics checkpoint.
     What is not installed is listed as such. With labels (--data), recall is also given at one
-    precision for all, because thresholds that makers have chosen are not comparable.
+    precision for all, because thresholds that makers have chosen are not comparable: at thresholds
+    that these very labels tell. 'evaluate --predictions' takes what is written here and chooses
+    them on other pictures.
 
     Example: uncover compare ward/ --models yunet=face_detection_yunet.onnx
 
@@ -139,10 +142,10 @@ class Compare:
 
         if self.data:
             data = open_dataset(self.data)
-            rows = list(data.rows(self.split))
+            rows, face = list(data.rows(self.split)), data.face
             for number in media.evenly(len(rows), self.most or len(rows)):
                 row = rows[number]
-                yield scene_of(data, row), images.read(data.picture(row))
+                yield scene_of(data, row, face), images.read(data.picture(row))
             return
         given = media.inputs([self.source])
         lengths = [media.length(each) for each in given]
@@ -238,16 +241,20 @@ def _write(
 ) -> None:
     runs.write_text(folder / "compare.csv", tables.as_csv(rows))
     runs.write_text(folder / "compare.md", tables.as_markdown(rows))
-    listed = [{"id": number, "file_name": scene.name} for number, scene in enumerate(scenes, 1)]
+    took = [dict(zip(ms, each, strict=True)) for each in zip(*ms.values(), strict=True)]
+    listed = [
+        {"id": number, "file_name": scene.name, "ms": {k: round(v, 3) for k, v in each.items()}}
+        for number, (scene, each) in enumerate(zip(scenes, took, strict=True), 1)
+    ]
     runs.write_json(folder / "pictures.json", {"images": listed})
-    for name, times in ms.items():
+    for name in ms:
         found = []
-        for number, (scene, taken) in enumerate(zip(scenes, times, strict=True), 1):
+        for number, scene in enumerate(scenes, 1):
             answer = scene.answers[name]
             for (x1, y1, x2, y2), score in zip(answer.boxes, answer.scores, strict=True):
                 box = [round(float(value), 2) for value in (x1, y1, x2 - x1, y2 - y1)]
                 told = {"image_id": number, "category_id": 1, "bbox": box}
-                found.append(told | {"score": round(float(score), 4), "ms": round(taken, 3)})
+                found.append(told | {"score": round(float(score), 4)})
         runs.write_text(folder / f"{name}.json", json.dumps(found) + "\n")
 
 

@@ -8,12 +8,13 @@ A result is ``runs/evaluate/NAME``::
     *.png            recovered by level, precision and recall, calibration
     gallery/         the worst misses, false recoveries, the best recoveries, with heatmaps
     predictions/     what every detector said of every picture
+    parts/           all classes of the first stages: confusion matrices, curves
     manifest.json    settings, weights, data, thresholds, versions
 """
 
 import csv
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -40,14 +41,16 @@ class Evaluate:
 
     For every first stage: the pictures in which it is silent, and how many of them are recovered
     by each second stage, by its own lowered threshold, by a face fitted to the parts that were
-    seen, by the brightest region of the heatmap, by the other models, by predictions of anybody
-    else, and by the union that measures best. With 95 % intervals over pictures.
+    seen, by the brightest region of the heatmap, by a box that is held (--hold), by the other
+    models, by predictions of anybody else, and by the union that measures best. With 95 %
+    intervals over pictures.
 
     The threshold of a first stage is in its weights: its training chose it on its own validation
     pictures. All others are the lowest that keep --precision on what that first stage misses in
     the val split of --validation. Then they are held.
 
     Example: uncover evaluate --data unseen --validation hidden
+
     Example: uncover evaluate --data ward --levels levels.csv --predictions theirs.json
     """
 
@@ -82,7 +85,8 @@ class Evaluate:
     occlusion ...; WIDER's."""
 
     split: str = "test"
-    """Of the dataset, what is measured on."""
+    """Of the dataset, what is measured on; unlabelled: bare frames (hand-over-face), of which only
+    the share without a face and the time are told, with thresholds from --validation."""
 
     empty: str = ""
     """A prepared dataset with windows without a face (prepare --empty), where every answer is
@@ -90,8 +94,8 @@ class Evaluate:
     photographs of val_empty each (if a training validated on them, its epoch has seen both)."""
 
     hold: int = 0
-    """If the pictures of a group are frames of one video: for so many frames the last box of a
-    first stage is held, as one more answer where it is silent."""
+    """Where the pictures of a group are frames of one video, in order: for so many frames the last
+    box of a first stage is held, as one more answer where it is silent."""
 
     parts: bool = True
     """Judge the ten parts of the first stages, too, where they are labelled: tables, confusion
@@ -117,12 +121,18 @@ class Evaluate:
     """Replace a result of this name that was made otherwise; what its detectors have said of the
     same pictures is used again."""
 
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense before any work is done."""
+        if not (0 <= self.conf <= 1 and 0 < self.precision <= 1):
+            raise UserError("--conf and --precision: expected a share between 0 and 1")
+        if self.batch < 1 or self.hold < 0:
+            raise UserError("--batch: expected 1 or more; --hold: 0 or more")
+
     def run(self) -> Path:
         """Measure and write."""
         from pipeline import classes, report, theirs, verdict
         from pipeline.dataset import EMPTY, open_dataset
         from pipeline.judged import judge
-        from pipeline.predictions import held
         from pipeline.splits import UNLABELLED
         from pipeline.stage1 import device_of
 
@@ -140,29 +150,26 @@ class Evaluate:
             print(f"{target} is up to date: same settings, weights and pictures")
             return target
         with runs.resumable_folder(target, record) as folder:
+            how = {"imgsz": self.imgsz, "batch": self.batch, "device": str(device_of(self.device))}
             who, thresholds = self._opened(validation)
             others = theirs.read_all([Path(path) for path in self.predictions])
-            scenes = self._scenes(folder, target, record["sources"], who, others)
-            for base in who.firsts if self.hold else ():
-                for words, part in scenes.items():
-                    scenes[words] = held(part, base, thresholds[base], self.hold)
+            asked = self._asked(folder, target, record, who, how)
+            scenes = self._scenes(asked, others, thresholds)
             chosen, measured = judge(scenes["val"]), judge(scenes["test"])
             partners = {key: first for key, (first, _) in who.seconds.items()}
             judges = verdict.Judges(chosen, thresholds, partners, self.precision)
             if self.split == UNLABELLED:
-                found, pictures = verdict.unlabelled(judges, measured), dict[str, bytes]()
+                found, pictures = verdict.silence(judges, measured, self.by), dict[str, bytes]()
             else:
                 found = verdict.tables(judges, measured, self.by)
                 pictures = self._pictures(who, judges, measured, found)
             if self.parts:
                 firsts = {shipped.called(path): path for path in map(shipped.find, self.stage1)}
                 sets = {"val": (validation, "val"), "test": (data, self.split)}
-                how: Json = {"imgsz": self.imgsz, "batch": self.batch}
-                how["device"] = str(device_of(self.device))
-                rows, curves = classes.judged(folder, firsts, sets, how)
+                rows, curves = classes.tables(folder, target, firsts, sets, how)
                 found["parts"], pictures = rows, pictures | curves
             report.write(folder, name, record, found, pictures)
-            made = {"thresholds": thresholds, "made": runs.provenance()}
+            made = {"thresholds": thresholds, "made": runs.provenance() | how}
             runs.write_json(folder / "manifest.json", record | made)
         report.tell(found)
         print(target / "report.html")
@@ -231,61 +238,70 @@ class Evaluate:
 
     def _scenes(
         self,
-        folder: Path,
-        target: Path,
-        sources: Json,
-        who: "Detectors",
+        asked: "Callable[[str, str, str], list[Scene]]",
         others: "list[Theirs]",
+        thresholds: dict[str, float],
     ) -> "dict[str, list[Scene]]":
         """What everybody says of the pictures that are chosen on, and of those measured on."""
-        from pipeline import answers, predictions, theirs
         from pipeline.dataset import EMPTY, open_dataset
+        from pipeline.predictions import held
 
-        kept, earlier = folder / "predictions", target / "predictions"
-        scenes: dict[str, list[Scene]] = {}
-        asked = {"validation": (self.validation or self.data, "val")}
-        asked |= {"data": (self.data, self.split)}
+        scenes = {
+            "val": asked("validation", self.validation or self.data, "val"),
+            "test": asked("data", self.data, self.split),
+        }
+        self._check(scenes["test"], others)
         if self.empty:
-            asked["windows"] = (self.empty, "val" + EMPTY)
-            if any(open_dataset(self.empty).rows("test" + EMPTY)):
-                asked["fresh windows"] = (self.empty, "test" + EMPTY)
-        for words, (name, split) in asked.items():
-            # Faces fitted to parts follow from the training labels beside the validation.
-            kind = "empty" if "windows" in words else words
-            follows_from = {key: sources[key] for key in {kind, "weights", "validation"}}
-            follows_from |= {"split": split, "imgsz": self.imgsz}
+            windows = asked("empty", self.empty, "val" + EMPTY)
+            fresh = any(open_dataset(self.empty).rows("test" + EMPTY))
+            for number, window in _numbered(windows):
+                scenes["test" if number % 2 and not fresh else "val"].append(window)
+            scenes["test"] += asked("empty", self.empty, "test" + EMPTY) if fresh else []
+        known = _levels(Path(self.levels)) if self.levels else {}
+        for words, part in scenes.items():
+            scenes[words] = [_completed(scene, others, known) for scene in part]
+            for base in thresholds if self.hold else ():
+                scenes[words] = held(scenes[words], base, thresholds[base], self.hold)
+        return scenes
+
+    def _asked(
+        self, folder: Path, target: Path, record: Json, who: "Detectors", how: Json
+    ) -> "Callable[[str, str, str], list[Scene]]":
+        """A way to what the networks say of a split: from disk, where they have been asked."""
+        from pipeline import answers, predictions
+        from pipeline.dataset import open_dataset
+
+        def ask(kind: str, name: str, split: str) -> "list[Scene]":
             source = open_dataset(name)
             if not any(source.rows(split)):
                 raise UserError(f"{source.root}: no pictures in {split}")
-            ask = partial(predictions.look, source, split, who, self.batch)
-            file = f"{kind}-{split}"
-            scenes[words] = answers.kept(kept, file, follows_from, ask, earlier)
+            # Faces fitted to parts follow from the training labels beside the validation.
+            sources = {key: record["sources"][key] for key in {kind, "weights", "validation"}}
+            look = partial(predictions.look, source, split, who, self.batch)
+            places = (folder / "predictions", f"{kind}-{split}", sources | how | {"split": split})
+            return answers.kept(*places, look, target / "predictions")
+
+        return ask
+
+    def _check(self, scenes: "list[Scene]", others: "list[Theirs]") -> None:
+        """Whether what was asked for is there, before more is asked."""
+        from pipeline import theirs
+
         for each in others:
-            if each.name in scenes["data"][0].answers:
+            if each.name in scenes[0].answers:
                 raise UserError(
                     f"--predictions: two detectors are called {each.name}; rename a file"
                 )
-        known = _levels(Path(self.levels)) if self.levels else {}
-        windows, fresh = scenes.pop("windows", []), scenes.pop("fresh windows", [])
-        for number, window in _numbered(windows):
-            scenes["data" if number % 2 and not fresh else "validation"].append(window)
-        scenes["data"] += fresh
-        there = {
-            theirs.stem(name) for scene in scenes["data"] for name in (scene.name, scene.source)
-        }
-        if known and not there & known.keys():
+        there = {theirs.stem(name) for scene in scenes for name in (scene.name, scene.source)}
+        if self.levels and not there & _levels(Path(self.levels)).keys():
             raise UserError(f"{self.levels}: none of its images is in {self.split} of {self.data}")
-        facts = {fact for scene in scenes["data"] for fact in scene.facts}
+        facts = {fact for scene in scenes for fact in scene.facts}
         if set(self.by) - facts:
             raise UserError(
-                f"--by {' '.join(self.by)}: known of these pictures: {', '.join(facts)}"
+                f"--by {' '.join(self.by)}: known of these pictures: {', '.join(sorted(facts))}"
             )
-        return {
-            {"data": "test", "validation": "val"}[words]: [
-                _completed(scene, others, known) for scene in part
-            ]
-            for words, part in scenes.items()
-        }
+        if self.hold and all(scene.group == scene.source for scene in scenes):
+            raise UserError(f"--hold: no pictures of {self.data} belong together, as a film's do")
 
     def _pictures(
         self, who: "Detectors", judges: "Judges", judged: "Judged", found: Json
@@ -365,7 +381,8 @@ def _completed(scene: "Scene", others: "list[Theirs]", levels: dict[str, str]) -
     if scene.split.endswith(EMPTY):
         level = scene.level
     answers = scene.answers | {each.name: each.of(scene) for each in others}
-    ms = dict(scene.ms) | {each.name: each.ms for each in others if each.ms is not None}
+    told = {each.name: each.ms.get(stem(scene.name)) for each in others}
+    ms = dict(scene.ms) | {name: value for name, value in told.items() if value is not None}
     return replace(scene, level=level, answers=answers, ms=ms)
 
 

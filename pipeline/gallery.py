@@ -18,12 +18,13 @@ _NAMES = ["truth", "answer"]
 
 
 def chosen(judged: Judged, pair: Pair) -> dict[str, list[int]]:
-    """Who is shown, by number: the least hidden misses, the surest errors, the best recoveries."""
+    """Who is shown, by number: the least hidden misses, surest errors, hardest recoveries."""
     quiet = silent(judged, pair.base, pair.conf)
     said, right = (each(judged, pair.other, pair.limit) for each in (answered, recovers))
     answer = judged.said[pair.other]
     seen = np.array([float(scene.best[pair.base].max()) for scene in judged.scenes])
     level = np.array([LEVELS.index(scene.level) for scene in judged.scenes])
+    level[level == LEVELS.index("unknown")] = 0
     kinds = {
         "missed": (quiet & (judged.faces > 0) & ~said, (-seen, level)),
         "recovered falsely": (quiet & said & ~right, (-answer.surest,)),

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import boxes as box
+from pipeline.intervals import Groups, grouped
 from pipeline.predictions import Scene
 
 ENOUGH = 0.5  # IoU
@@ -37,16 +38,12 @@ class Judged:
 
     scenes: Sequence[Scene]
     said: Mapping[str, Said]
+    groups: Groups  # of scenes that belong together: a subject, a photograph
 
     @cached_property
     def faces(self) -> NDArray[np.int64]:
         """How many there are in each scene (S,)."""
         return np.array([len(scene.truth) for scene in self.scenes], np.int64)
-
-    @cached_property
-    def groups(self) -> list[str]:
-        """What each scene belongs to: a subject, a photograph."""
-        return [scene.group or scene.name for scene in self.scenes]
 
     def part(self, mask: NDArray[np.bool_]) -> "Judged":
         """Some of the scenes."""
@@ -62,13 +59,14 @@ class Judged:
                 said.overlap[mask],
             )
         chosen = [scene for scene, each in zip(self.scenes, mask.tolist(), strict=True) if each]
-        return Judged(chosen, kept)
+        return Judged(chosen, kept, self.groups.part(mask))
 
 
 def judge(scenes: Sequence[Scene]) -> Judged:
     """Everything that every detector says of the scenes, which all have asked the same ones."""
     names = list(scenes[0].answers) if scenes else []
-    return Judged(scenes, {name: _said(scenes, name) for name in names})
+    groups = grouped([scene.group or scene.name for scene in scenes])
+    return Judged(scenes, {name: _said(scenes, name) for name in names}, groups)
 
 
 def _said(scenes: Sequence[Scene], name: str) -> Said:
@@ -76,7 +74,8 @@ def _said(scenes: Sequence[Scene], name: str) -> Said:
     counts = np.array([len(answer.scores) for answer in answers], np.int64)
     scene = np.repeat(np.arange(len(scenes)), counts)
     boxes = np.concatenate([box.as_boxes([]), *(answer.boxes for answer in answers)])
-    scores = np.concatenate([np.zeros(0), *(answer.scores for answer in answers)])
+    # Rounded, so that .9 in single precision is not under .9.
+    scores = np.concatenate([np.zeros(0), *(answer.scores for answer in answers)]).round(6)
     mine, face, fits = _pairs(scene, boxes, [each.truth for each in scenes], covered=False)
     right = np.zeros((len(OVERLAPS), len(boxes)), bool)
     for row, enough in zip(right, OVERLAPS, strict=True):

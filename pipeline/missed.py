@@ -34,11 +34,6 @@ class Tally:
         """Of all missed pictures, the share that is answered rightly."""
         return self.right / self.missed if self.missed else 0.0
 
-    @property
-    def precision(self) -> float:
-        """Of all answers, the share that is right; 1 of none."""
-        return self.right / self.answered if self.answered else 1.0
-
 
 def silent(judged: Judged, name: str, conf: float) -> NDArray[np.bool_]:
     """The pictures (S,) in which a detector gives no box at or above a threshold."""

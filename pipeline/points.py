@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.judged import OVERLAPS, Judged
+from pipeline.judged import OVERLAPS, Judged, Said
 from pipeline.runs import Json
 
 AS_GOOD = 0.003  # of F1: the lowest threshold within it of the best is taken, as in training
@@ -48,7 +48,8 @@ class Ranked:
 
     def best(self) -> float:
         """The lowest threshold at which F1 is as good as its best."""
-        steps, order = ladder(self.scores, _STEPS), np.argsort(self.scores)
+        steps = _STEPS if _are_shares(self.scores) else np.unique(self.scores)
+        order = np.argsort(self.scores)
         passed = np.searchsorted(self.scores[order], steps)  # boxes below each step
         hits = np.append(np.cumsum(self.right[order][::-1])[::-1], 0)[passed]
         curve = 2 * hits / np.maximum(len(order) - passed + self.faces, 1)
@@ -59,11 +60,15 @@ class Ranked:
         return float((self.windows >= threshold).mean()) if len(self.windows) else math.nan
 
 
-def ladder(scores: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Thresholds to try: these themselves, or of scores that are no shares, their quantiles."""
-    if not len(scores) or (scores.min() >= 0 and scores.max() <= 1):
+def ladder(said: Said, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Thresholds to try: these, or where scores are no shares, quantiles of the best of each."""
+    if _are_shares(said.scores):
         return shares
-    return np.asarray(np.quantile(scores, shares))
+    return np.asarray(np.quantile(said.surest[np.isfinite(said.surest)], shares))
+
+
+def _are_shares(scores: NDArray[np.float64]) -> bool:
+    return not len(scores) or bool(scores.min() >= 0 and scores.max() <= 1)
 
 
 def ranked(judged: Judged, name: str, row: int = 0) -> Ranked:
@@ -103,7 +108,7 @@ def rows(validation: Judged, judged: Judged, name: str, used: float | None) -> I
     chosen, measured = ranked(validation, name), ranked(judged, name)
     points = [] if used is None else [(used, "used")]
     points += [(chosen.best(), "best F1 of validation")]
-    points += [(float(step), "") for step in ladder(chosen.scores, _SHARES)]
+    points += [(float(step), "") for step in ladder(validation.said[name], _SHARES)]
     for threshold, note in points:
         (val_recall, val_precision), (recall, precision) = (
             each.at(threshold) for each in (chosen, measured)

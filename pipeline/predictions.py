@@ -61,14 +61,14 @@ class Detectors:
     geometry: FaceFromParts | None = None  # if known: faces fitted to the parts that were seen
 
 
-def scene_of(data: Dataset, row: Json) -> Scene:
-    """What is known of a picture of a dataset, before anybody is asked."""
+def scene_of(data: Dataset, row: Json, face: int) -> Scene:
+    """What is known of a picture, before anybody is asked; ``face``: the class of its faces."""
     boxes, classes = data.labels(row)
     return Scene(
         row["name"],
         row["split"],
         "no face" if row["split"].endswith(EMPTY) else row["level"] or "unknown",
-        boxes[classes == data.face],
+        boxes[classes == face],
         {},
         {},
         source=row["from"],
@@ -81,8 +81,9 @@ def scene_of(data: Dataset, row: Json) -> Scene:
 def held(scenes: Sequence[Scene], base: str, conf: float, most: int) -> list[Scene]:
     """Each with one more answer: the last face that a first stage was sure of.
 
-    Scenes of one group are frames of one video, in the order of the dataset. A face is held for at
-    most so many frames, and counts the less the older it is.
+    Scenes of one group are frames of one video, in the order of the dataset, unless they are
+    versions of one photograph. A face is held for at most so many frames, and counts the less the
+    older it is.
     """
     out, last = list[Scene](), dict[str, tuple[int, Answer]]()
     frames = dict.fromkeys((scene.group for scene in scenes), 0)
@@ -90,6 +91,8 @@ def held(scenes: Sequence[Scene], base: str, conf: float, most: int) -> list[Sce
         frame = frames[scene.group]
         frames[scene.group] += 1
         own = scene.answers[base]
+        if scene.group == scene.source:
+            last.pop(scene.group, None)
         if len(own.scores) and own.scores[0] >= conf:
             last[scene.group] = frame, own
         begun, old = last.get(scene.group, (-most - 1, own))
@@ -107,6 +110,7 @@ def look(
     rows = list(data.rows(split))[skip:]
     parts = [rows[first : first + batch] for first in range(0, len(rows), batch)]
     bar = tqdm(parts, desc=f"{data.root.name} {split}", unit="batch", disable=None, leave=False)
+    face = data.face
     pictures = ahead(
         lambda part: [images.read(data.picture(row)) for row in part], bar, THREADS, THREADS + 1
     )
@@ -125,7 +129,7 @@ def look(
                     one.answers[name] = _answer(found, 0)
                 begin = _took(asked, name, begin)
         for row, one in zip(part, said, strict=True):
-            known = scene_of(data, row)
+            known = scene_of(data, row, face)
             blank = frozenset(one.blank)
             yield replace(known, answers=one.answers, best=one.best, blank=blank, ms=one.ms)
 
@@ -157,8 +161,6 @@ def _ask(who: Detectors, name: str, looked: Looked, said: Sequence[_Said], begin
         one.answers[name] = _answer(found, WHOLE_FACE)
         if who.geometry is not None:
             one.answers[name + FROM_PARTS] = _answer(who.geometry.box(found), 0)
-    if who.geometry is not None:
-        _took(said, name + FROM_PARTS, begin)
     peaks = [level.logits.flatten(2).amax(2) for level in looked.levels]
     scores = np.max([peak.float().sigmoid().cpu().numpy() for peak in peaks], axis=0)  # (B, K)
     for one, values in zip(said, scores, strict=True):
@@ -167,9 +169,9 @@ def _ask(who: Detectors, name: str, looked: Looked, said: Sequence[_Said], begin
     recipes = [second.recipe for second in follow.values()]
     begin = perf_counter()
     drawn = stage.heatmaps(looked, recipes)
-    each = (perf_counter() - begin) / max(len(recipes), 1)
+    drawing = perf_counter() - begin  # one pass for all of them, counted for each
     for (key, second), (_, stacks) in zip(follow.items(), drawn, strict=True):
-        begin = perf_counter() - each
+        begin = perf_counter() - drawing
         answers = second.boxes(list(stacks), looked.squares, LEAST)
         _took(said, key, begin)
         for one, found, stack in zip(said, answers, stacks, strict=True):

@@ -68,7 +68,7 @@ class Prepare:
 
     without: tuple[str, ...] = ()
     """Prepared datasets: photographs in their val and test splits, told by the names of their
-    files, are left out. What is trained on here may then be measured there."""
+    files and folders, are left out. What is trained on here may then be measured there."""
 
     boxes_only: bool = False
     """Take faces without landmarks into a dataset of parts, as whole faces alone."""
@@ -156,7 +156,7 @@ class Prepare:
         found = room.parse(self.sources, words(self.face_names))
         report = Report()
         pictures = room.gather(found, self._poses(), runs.datasets(), report)
-        pictures = list(_but(self._held_out(), pictures, report))
+        pictures = list(_not_held_out(self._held_out(), pictures, report))
         record = self._record(room.fingerprints(pictures, found))
         if runs.up_to_date(target, record, self.overwrite):
             print(f"{target} is up to date: made with the same settings from the same files")
@@ -208,12 +208,12 @@ class Prepare:
 
         return None if self.split in {"auto", "own"} else parse_ratio(self.split)
 
-    def _held_out(self) -> dict[str, str]:
+    def _held_out(self) -> dict[tuple[str, str], str]:
         """The names of photographs that nobody may train on, each with the dataset it is in."""
         from pipeline.dataset import open_dataset
 
         return {
-            Path(row["from"]).stem: name
+            _place(Path(row["from"])): name
             for name in self.without
             for row in open_dataset(name).rows()
             if row["split"].startswith(("val", "test"))
@@ -265,17 +265,22 @@ class Prepare:
         ]
 
 
-def _but(
-    held_out: dict[str, str], pictures: "list[Gathered]", report: "Report"
+def _not_held_out(
+    held_out: dict[tuple[str, str], str], pictures: "list[Gathered]", report: "Report"
 ) -> "Iterator[Gathered]":
     """The pictures but those that are held out."""
     for picture in pictures:
         path = picture.annotation.picture
-        name = held_out.get(path.stem)
+        name = held_out.get(_place(path))
         if name is None:
             yield picture
         else:
             report.skip(path, None, f"photograph is in val or test of {name} (--without)")
+
+
+def _place(photograph: Path) -> tuple[str, str]:
+    """By what it is known again in another copy: many a film has a frame 1."""
+    return photograph.parent.name, photograph.stem
 
 
 def _members(pictures: "list[Gathered]") -> "list[Member]":

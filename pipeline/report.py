@@ -21,7 +21,8 @@ TITLES = {
     "together": "End to end at the two thresholds that validation likes best together",
     "points": "Every detector at every threshold",
 }
-_SHORT = {"points": "note", "missed": "missed"}  # of these, rows without it are left to the CSV
+# Of these, rows without any of it are left to the CSV.
+_SHORT = {"points": ("note",), "missed": ("missed", "answered")}
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 1150px; color: #222 }
@@ -69,7 +70,8 @@ def tell(found: Tables) -> None:
 
 
 def _shown(words: str, rows: Sequence[Json]) -> list[Json]:
-    return [row for row in rows if words not in _SHORT or row[_SHORT[words]]]
+    wanted = _SHORT.get(words, ())
+    return [row for row in rows if not wanted or any(row[key] for key in wanted)]
 
 
 def _page(name: str, record: Json, found: Tables, pictures: Mapping[str, bytes]) -> str:

@@ -7,25 +7,30 @@ from pathlib import Path
 from pipeline import tables
 from pipeline.runs import Json
 
-_FIGURES = ("P", "R", "F1", "AP50", "AP50-95")
+_AT, _AREAS = ("P", "R", "F1"), ("AP50", "AP50-95")
 
 
 def rows(manifest: Json) -> Iterator[Json]:
     """The lines of a model: every split, all classes together and the whole face alone.
 
-    P, R and F1 of the face are those at the threshold of validation; of all classes together, as
-    Ultralytics and the thesis have them, at the best of each split.
+    P, R and F1 are those at the threshold that validation chose for each class, and the mean of
+    them; empty where it has chosen none.
     """
     from pipeline.parts import PARTS, WHOLE_FACE
 
-    for split, scores in manifest["scores"].items():
-        several = len(scores["classes"]) > 1
-        face = PARTS[WHOLE_FACE] if several else next(iter(scores["classes"]))
-        sets = {"all": scores["all"]} if several else {}
-        known = scores["classes"][face]
-        for classes, figures in (sets | {face: known | known["at_threshold"]}).items():
-            values = {name: round(figures[name], 4) for name in _FIGURES}
-            yield {"set": split, "classes": classes, **values}
+    scores = manifest["scores"]
+    chosen = scores["val"]["classes"] if "val" in scores else {}
+    for split, found in scores.items():
+        classes = found["classes"]
+        several = len(classes) > 1
+        face = PARTS[WHOLE_FACE] if several else next(iter(classes))
+        sets = {"all": (found["all"], list(classes))} if several else {}
+        for words, (areas, names) in (sets | {face: (classes[face], [face])}).items():
+            row: Json = {"set": split, "classes": words}
+            for key in _AT:
+                at = [classes[name]["at_threshold"][key] for name in names if name in chosen]
+                row[key] = round(sum(at) / len(at), 4) if len(at) == len(names) else ""
+            yield row | {key: round(areas[key], 4) for key in _AREAS}
 
 
 def tell(target: Path, manifest: Json) -> None:

@@ -3,16 +3,17 @@
 ``[{"image_id": ..., "bbox": [x, y, width, height], "score": ...}, ...]``. Which picture an
 ``image_id`` is of is told by a list of images (``pictures.json`` or ``images.json`` beside the
 file, or ``{"images": ..., "annotations": ...}`` in it), by a ``file_name`` in each row, or it is
-the name itself. A picture without a row is one in which nothing was found. ``ms``, of an image or
-of its rows, is the time that it took: the median is told.
+the name itself. A picture without a row is one in which nothing was found. ``ms``, of an image (a
+number, or one for each detector by its name) or of its rows, is the time that it took.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 from typing import Any
+
+import numpy as np
 
 from pipeline.errors import UserError
 from pipeline.images import SUFFIXES
@@ -28,7 +29,7 @@ class Theirs:
     name: str
     path: Path
     answers: dict[str, Answer]
-    ms: float | None  # median, where it is told
+    ms: dict[str, float]  # of each picture, where it is told
 
     def of(self, scene: Scene) -> Answer:
         """What it says of a picture; an error for people if it has not looked at it."""
@@ -54,8 +55,7 @@ def read_all(paths: Sequence[Path]) -> list[Theirs]:
                     f"{each.path}: {before.path} speaks of {min(both)}, too; if they are two "
                     "detectors, give their files two names"
                 )
-            times = [ms for ms in (before.ms, each.ms) if ms is not None]
-            answers, ms = before.answers | each.answers, max(times, default=None)
+            answers, ms = before.answers | each.answers, before.ms | each.ms
             found[each.name] = replace(before, answers=answers, ms=ms)
     return list(found.values())
 
@@ -70,22 +70,31 @@ def read(path: Path) -> Theirs:
         if not images and beside.is_file():
             listed = _json(beside)
             images = listed.get("images", []) if isinstance(listed, dict) else listed
+    called = path.parent.name if path.stem == "predictions" else path.stem
     try:
         names = {str(each["id"]): stem(str(each["file_name"])) for each in images}
         found: dict[str, list[tuple[list[float], float]]] = {name: [] for name in names.values()}
-        timed = [each for each in images if "ms" in each] or [each for each in rows if "ms" in each]
-        ms = {str(each.get("image_id", each.get("id"))): float(each["ms"]) for each in timed}
+        ms: dict[str, float] = {}
+        for each in images:
+            took = each.get("ms")
+            took = took.get(called) if isinstance(took, dict) else took
+            if took is not None:
+                ms[names[str(each["id"])]] = float(took)
         for row in rows:
             number = str(row["image_id"])
             name = stem(str(row["file_name"])) if "file_name" in row else names.get(number)
+            name = name or stem(number)
             x, y, width, height = map(float, row["bbox"])
-            box = [x, y, x + width, y + height]
-            found.setdefault(name or stem(number), []).append((box, float(row["score"])))
+            box, score = [x, y, x + width, y + height], float(row["score"])
+            found.setdefault(name, []).append((box, score))
+            if "ms" in row:
+                ms[name] = float(row["ms"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: not predictions in COCO's results form: {error!r}") from error
-    answers = {name: best_first(boxes) for name, boxes in found.items()}
-    name = path.parent.name if path.stem == "predictions" else path.stem
-    return Theirs(name, path, answers, round(median(ms.values()), 3) if ms else None)
+    said = [(*box, score) for boxes in found.values() for box, score in boxes]
+    if not np.isfinite(said).all():
+        raise UserError(f"{path}: a box or a score in it is no finite number")
+    return Theirs(called, path, {name: best_first(boxes) for name, boxes in found.items()}, ms)
 
 
 def _json(path: Path) -> Any:  # noqa: ANN401 - whatever there is

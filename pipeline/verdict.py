@@ -65,7 +65,7 @@ def tables(judges: Judges, test: Judged, by: Sequence[str] = ()) -> dict[str, li
     pairs = [pair(judges, base, other) for base in judges.thresholds for other in names]
     parts = list(slices(test, by))
     return {
-        **unlabelled(judges, test),
+        **silence(judges, test, by),
         "models": [row for name in names for row in points.model_rows(validation, test, name)],
         "points": [
             row
@@ -75,51 +75,56 @@ def tables(judges: Judges, test: Judged, by: Sequence[str] = ()) -> dict[str, li
         "missed": [_missed(part, words, each, judges) for each in pairs for words, part in parts],
         "pairs": [row for each in pairs for row in _detected(judges, parts, each)],
         "together": [
-            row
-            for each in pairs
-            if each.other != each.base
-            for row in _together(judges, parts, each.base, each.other)
+            row for each in pairs for row in _together(judges, parts, each.base, each.other)
         ],
         "unions": [row for base in judges.thresholds for row in _union(judges, parts, base, pairs)],
     }
 
 
-def unlabelled(judges: Judges, test: Judged) -> dict[str, list[Json]]:
+def silence(judges: Judges, test: Judged, by: Sequence[str]) -> dict[str, list[Json]]:
     """How often each finds no face, and the time it takes: asks for no truth."""
-    part = test.part(np.array([scene.level != "no face" for scene in test.scenes]))
-    return {"silent": list(_silent(judges, part))}
+    pictures = test.part(np.array([scene.level != "no face" for scene in test.scenes]))
+    parts = list(slices(pictures, by))
+    return {"silent": [row for words, part in parts for row in _silence(judges, words, part)]}
 
 
-def _silent(judges: Judges, part: Judged) -> Iterator[Json]:
+def _silence(judges: Judges, words: str, part: Judged) -> Iterator[Json]:
+    """Each detector alone, at its own threshold, and each pair at the two that were chosen."""
+    behind = {other for other in judges.partners if other in part.said}
     for name in part.said:
         conf = judges.thresholds.get(name)
         conf = ranked(judges.validation, name).best() if conf is None else conf
-        yield _silence(part, name, silent(part, name, conf), _ms(part, name), f"{conf:.3f}")
-    for other, base in judges.partners.items():
+        # What stands on a first stage takes the time of that one, too: told of the pair.
+        ms = math.nan if name in behind else _ms(part, name)
+        yield _silence_row(words, name, part, silent(part, name, conf), f"{conf:.3f}", ms)
+    for other in behind:
+        base = judges.partners[other]
         each = pair(judges, base, other)
         quiet = silent(part, base, each.conf)
-        ms = _ms(part, base) + np.where(quiet, _ms(part, other), 0)
-        both = quiet & ~answered(part, other, each.limit)
+        both = quiet & silent(part, other, each.limit)
         limits = f"{each.conf:.3f} > {each.limit:.3f}"
-        yield _silence(part, f"{base} > {other}", both, ms, limits)
+        ms = _ms(part, base) + float(quiet.mean()) * _ms(part, other)
+        yield _silence_row(words, f"{base} > {other}", part, both, limits, ms)
 
 
-def _ms(part: Judged, name: str) -> NDArray[np.float64]:
-    return np.array([scene.ms.get(name, math.nan) for scene in part.scenes])
+def _ms(part: Judged, name: str) -> float:
+    """The median; nan if nobody tells."""
+    told = [scene.ms[name] for scene in part.scenes if name in scene.ms]
+    return float(np.median(told)) if told else math.nan
 
 
-def _silence(
-    part: Judged, words: str, quiet: NDArray[np.bool_], ms: NDArray[np.float64], threshold: str
+def _silence_row(
+    words: str, name: str, part: Judged, quiet: NDArray[np.bool_], threshold: str, ms: float
 ) -> Json:
     low, high = interval(quiet, np.ones(len(quiet)), part.groups)
-    told = np.isfinite(ms)
     return {
-        "detector": words,
+        "detector": name,
+        "slice": words,
         "pictures": len(quiet),
         "without a face": _ratio(quiet.sum(), len(quiet)),
         "from": round(low, 4),
         "to": round(high, 4),
-        "ms a picture": round(float(ms[told].mean()), 2) if told.any() else "",
+        "ms a picture": "" if math.isnan(ms) else round(ms, 2),
         "threshold": threshold,
     }
 
@@ -203,20 +208,28 @@ def _together(
 ) -> Iterator[Json]:
     """A first stage and another at the two thresholds that validation likes best together.
 
-    Another may be worth asking also where the first has a box, but is not sure of it.
+    Another may be worth asking also where the first has a box, but is not sure of it. Beside it
+    the first alone, at the one threshold that validation likes best.
     """
-    conf, limit = _best_together(judges.validation, base, other)
+    behind = "" if base == other else other
+    if behind:
+        conf, limit = _best_together(judges.validation, base, other)
+    else:
+        conf, limit = ranked(judges.validation, base).best(), math.inf
     for words, part in parts:
-        found = detection(part, base, conf, other, limit)
+        found = detection(part, base, conf, behind, limit)
         faces, alarms = found.faces > 0, found.boxes[found.faces == 0] > 0
+        low, high = interval(found.right, found.faces, part.groups)
         yield {
             "first": base,
-            "then": other,
+            "then": behind or "-",
             "slice": words,
             "threshold": round(conf, 4),
-            "then's": round(limit, 4),
+            "then's": round(limit, 4) if behind else "",
             "faces": int(found.faces.sum()),
             "recall": round(found.recall, 4) if faces.any() else "",
+            "from": round(low, 4) if faces.any() else "",
+            "to": round(high, 4) if faces.any() else "",
             "precision": _ratio(found.right.sum(), found.boxes.sum()) if faces.any() else "",
             "false alarms": _ratio(alarms.sum(), len(alarms)),
         }
@@ -225,10 +238,10 @@ def _together(
 def _best_together(validation: Judged, base: str, other: str) -> tuple[float, float]:
     """The lowest two thresholds at which F1 is as good as its best."""
     f1: dict[tuple[float, float], float] = {}
-    limits = ladder(validation.said[other].scores, _GRID).tolist()
+    limits = ladder(validation.said[other], _GRID).tolist()
     says = {limit: answered(validation, other, limit) for limit in limits}
     rights = {limit: recovers(validation, other, limit) for limit in limits}
-    for conf in ladder(validation.said[base].scores, _GRID).tolist():
+    for conf in ladder(validation.said[base], _GRID).tolist():
         own, quiet = detection(validation, base, conf), silent(validation, base, conf)
         given, hits = own.boxes.sum() + own.faces.sum(), own.right.sum()
         for limit in limits:

@@ -1,5 +1,7 @@
 """What was asked once is not asked again, and a kill costs no more than a line."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from test_missed import FACE, answer, scene
@@ -31,6 +33,18 @@ def test_scenes_are_the_same_from_disk(tmp_path):
         for name, said in expected.answers.items():
             np.testing.assert_allclose(one.answers[name].boxes, said.boxes, atol=0.01)
             np.testing.assert_allclose(one.answers[name].scores, said.scores, atol=1e-4)
+
+
+def test_all_that_is_known_is_the_same_from_disk(tmp_path):
+    known = {"blank": frozenset({"second"}), "source": "a/b.jpg", "group": "baby 7"}
+    known |= {"facts": {"pose": "1"}, "ignored": FACE + 3, "ms": {"first": 2.5}}
+    full = replace(SCENES[0], **known)
+    (one,) = answers.kept(tmp_path, "test", {}, lambda _: iter([full]))
+
+    np.testing.assert_array_equal(one.ignored, full.ignored)
+    np.testing.assert_allclose(one.best["first"], full.best["first"], atol=1e-4)
+    for name in ("blank", "source", "group", "facts", "ms"):
+        assert getattr(one, name) == getattr(full, name)
 
 
 def test_who_was_killed_goes_on(tmp_path):

@@ -135,7 +135,8 @@ def test_everybody_has_a_row(place, monkeypatch):
     }
     assert listed < set(names)
     assert all(len(answer.boxes) == 2 for answer in found.answers.values())
-    assert found.ms is not None
+    assert len(found.ms) == 3
+    assert min(found.ms.values()) > 0
     with pytest.raises(UserError, match="--overwrite"):
         Compare(data="faces", most=3, name="labelled").run()
 

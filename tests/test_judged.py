@@ -192,13 +192,15 @@ def test_ten_thousand_pictures_are_scored_in_twenty_seconds():
             }
             level = ("none", "easy", "medium", "hard")[number % 4]
             best = {"d0": np.zeros(10, np.float32), "d1": np.zeros(10, np.float32)}
-            yield Scene(f"{number}.jpg", "test", level, truth, said, best, group=str(number // 4))
+            facts = {"pose": str(number % 2), "blur": str(number % 3)}
+            more = {"group": str(number // 2), "facts": facts}
+            yield Scene(f"{number}.jpg", "test", level, truth, said, best, **more)
 
     scenes = list(pictures())
     begin = time.perf_counter()
     judged = judge(scenes)
     judges = Judges(judged, {"d0": 0.5, "d1": 0.5}, {"d2": "d0", "d3": "d1"}, 0.9)
-    found = tables(judges, judged)
+    found = tables(judges, judged, ["pose", "blur"])
 
     assert time.perf_counter() - begin < 20
-    assert len(found["missed"]) == 2 * 8 * 5
+    assert len(found["missed"]) == 2 * 8 * (5 + 2 + 3)

@@ -19,7 +19,7 @@ def test_faces_to_ignore_are_known_and_no_truth(home):
     lines[1:3] = ["2", lines[2], "5 6 40 50 0 0 0 1 0 0"]
     path.write_text("\n".join(lines) + "\n")
     data = open_dataset(str(Prepare((f"wider={folder}",), "set", classes="face").run()))
-    known = [scene_of(data, row) for row in data.rows("train")]
+    known = [scene_of(data, row, data.face) for row in data.rows("train")]
     (with_ignored,) = [each for each in known if len(each.ignored)]
 
     assert with_ignored.ignored.tolist() == [[5, 6, 45, 56]]

@@ -40,7 +40,7 @@ def test_every_way_to_name_a_picture(tmp_path, form):
     one = found.of(Named("a.jpg"))
 
     assert found.name == "theirs"
-    assert found.ms == 6
+    assert found.ms == {"a": 6}
     assert one.scores.tolist() == pytest.approx([0.9, 0.5])
     np.testing.assert_array_equal(one.boxes, [[0, 0, 5, 5], [10, 20, 40, 60]])
     if form != "rows":
@@ -77,6 +77,15 @@ def test_several_files_of_one_detector_are_one(tmp_path):
 
     assert found.of(Named("a.jpg")).boxes.tolist() == [[0, 0, 5, 5]]
     assert found.of(Named("b.jpg")).boxes.tolist() == [[1, 0, 6, 5]]
-    assert found.ms == 2
+    assert found.ms == {"a": 1, "b": 2}
     with pytest.raises(UserError, match="speaks of a, too"):
         theirs.read_all([paths[0], paths[0]])
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity"])
+def test_numbers_are_finite(tmp_path, value):
+    """One of them would spoil every mean."""
+    path = tmp_path / "x.json"
+    path.write_text(f'[{{"image_id": "a", "bbox": [0, 0, 5, 5], "score": {value}}}]')
+    with pytest.raises(UserError, match="no finite number"):
+        theirs.read(path)

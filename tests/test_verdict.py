@@ -4,7 +4,7 @@ import pytest
 from test_missed import FACE, FAR, NONE, answer, scene
 
 from pipeline.judged import judge
-from pipeline.verdict import Judges, slices, tables
+from pipeline.verdict import Judges, silence, slices, tables
 
 # Ten missed faces: the second knows six of them, a third knows four others and one of these.
 SECOND = [answer((FACE, 0.8))] * 6 + [answer()] * 4
@@ -98,3 +98,36 @@ def test_slices_are_levels_and_facts():
     found = {words: len(part.scenes) for words, part in slices(judge(scenes), ["pose", "blur"])}
 
     assert found == {"easy": 1, "hard": 2, "pose=0": 1, "pose=1": 1, "all": 3}
+
+
+def test_the_first_alone_stands_beside_every_pair():
+    """At the one threshold that validation likes best."""
+    sure = [of_three(answer(), answer(), first=answer((FACE, 0.9)))] * 3
+    (row,) = rows(both(sure), "together", slice="all", then="-")
+
+    assert (row["recall"], row["precision"], row["then's"]) == (1, 1, "")
+
+
+def test_how_often_nothing_is_found_and_how_long_it_takes():
+    """Of four pictures the first is silent in three, the second then in one; its time adds up."""
+    ms = {"first": 10.0, "second": 4.0}
+    pictures = [
+        of_three(answer(), answer(), first=answer((FACE, 0.9)), ms=ms),
+        of_three(answer((FACE, 0.9)), answer(), ms=ms),
+        of_three(answer((FACE, 0.9)), answer(), ms=ms),
+        of_three(answer(), answer((FAR, 0.9)), ms=ms, level="easy"),
+        of_three(answer((FAR, 0.9)), answer(), truth=NONE, level="no face"),
+    ]
+    judges = Judges(judge(SCENES), {"first": 0.5}, {"second": "first"}, 0.9)
+    found = {
+        row["detector"]: row
+        for row in silence(judges, judge(pictures), [])["silent"]
+        if row["slice"] == "all"
+    }
+
+    assert {name: row["pictures"] for name, row in found.items()} == dict.fromkeys(found, 4)
+    assert found["first"]["without a face"] == 0.75
+    assert found["first > second"]["without a face"] == 0.25
+    assert found["third"]["without a face"] == 0.75
+    assert found["first > second"]["ms a picture"] == 10 + 0.75 * 4
+    assert (found["second"]["ms a picture"], found["third"]["ms a picture"]) == ("", "")
