@@ -10,6 +10,7 @@ A result is ``runs/compare/NAME``::
 
 import json
 import statistics
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,6 +38,7 @@ _DEFAULTS = {
 }
 _ALL = -1.0  # of the others whatever they give
 _OURS = "uncover"
+_PAIRS = "no other precision: the scores of its two stages are of two kinds"
 
 
 @dataclass(frozen=True)
@@ -50,16 +52,18 @@ class Compare:
     that these very labels tell. 'evaluate --predictions' takes what is written here and chooses
     them on other pictures.
 
+    Writes runs/compare/NAME: compare.csv, compare.md, and what each has said in COCO's form.
+
     Example: uncover compare ward/ --models yunet=face_detection_yunet.onnx
 
     Example: uncover compare --data unseen --checkpoints yolov8n-face.pt
     """
 
-    source: tyro.conf.Positional[str] = ""
-    """Pictures, a video, a folder, a pattern."""
+    sources: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Pictures, videos, folders, patterns."""
 
     data: str = ""
-    """Instead of a source: a prepared dataset, whose faces are known."""
+    """Instead of sources: a prepared dataset, whose faces are known."""
 
     split: str = "test"
     """Of the dataset."""
@@ -82,11 +86,16 @@ class Compare:
     overwrite: bool = False
     """Replace a result of this name."""
 
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense before any work is done."""
+        if bool(self.sources) == bool(self.data):
+            raise UserError("give either sources (pictures, videos) or --data (with labels)")
+        if self.most < 0 or not 0 < self.precision <= 1:
+            raise UserError("--most: expected 0 or more; --precision: a share above 0, up to 1")
+
     def run(self) -> Path:
         """Ask everybody, and write."""
-        if bool(self.source) == bool(self.data):
-            raise UserError("give either a source (pictures, a video) or --data (with labels)")
-        given = self.data or self.source
+        given = self.data or self.sources[0]
         name = runs.plain_name(self.name) if self.name else runs.name_from(Path(given).name)
         target = runs.home() / "runs" / "compare" / name
         if target.exists() and not self.overwrite:
@@ -104,6 +113,7 @@ class Compare:
             _write(folder, scenes, ms, rows)
             runs.write_json(folder / "manifest.json", self._record(len(scenes)))
         print(tables.as_text(rows))
+        print(_threads())
         print(target)
         return target
 
@@ -124,13 +134,13 @@ class Compare:
                 found[name] = (build(given.get(name, "")), _DEFAULTS.get(name, _ALL))
             except peers.NotHere as error:
                 missing[name] = str(error)
-        for path in self.checkpoints:
-            about, called = yolo.about(Path(path)), shipped.called(Path(path))
+        for path in map(shipped.find, self.checkpoints):
+            about, called = yolo.about(path), shipped.called(path)
             if called in {*found, *missing, "pictures", "manifest"}:
                 raise UserError(
                     f"--checkpoints {path}: another is called {called}; copy or rename it"
                 )
-            found[called] = (peers.checkpoint(path), about.get("threshold", 0.25))
+            found[called] = (peers.checkpoint(str(path)), about.get("threshold", 0.25))
         return found, missing
 
     def _pictures(self) -> "Iterator[tuple[Scene, Picture]]":
@@ -143,11 +153,14 @@ class Compare:
         if self.data:
             data = open_dataset(self.data)
             rows, face = list(data.rows(self.split)), data.face
+            if not rows:
+                there = ", ".join(sorted({row["split"] for row in data.rows()}))
+                raise UserError(f"{data.root}: no pictures in {self.split}; it has {there}")
             for number in media.evenly(len(rows), self.most or len(rows)):
                 row = rows[number]
                 yield scene_of(data, row, face), images.read(data.picture(row))
             return
-        given = media.inputs([self.source])
+        given = media.inputs(self.sources)
         lengths = [media.length(each) for each in given]
         chosen = set(media.evenly(sum(lengths), self.most or sum(lengths)))
         place = 0
@@ -155,7 +168,9 @@ class Compare:
             wanted = {number - place for number in chosen}
             if each.kind != "picture" or 0 in wanted:
                 for frame in media.frames(each, partial(_is_in, wanted)):
-                    if frame.picture is not None:
+                    if frame.picture is None:
+                        print(f"{frame.source}: passed over: {frame.reason}", file=sys.stderr)
+                    else:
                         yield Scene(frame.name, "", "unknown", as_boxes([]), {}, {}), frame.picture
             place += length
 
@@ -165,8 +180,9 @@ class Compare:
         scenes: "Sequence[Scene]",
         ms: Mapping[str, list[float]],
     ) -> Iterator[Json]:
+        from pipeline.intervals import interval
         from pipeline.judged import judge
-        from pipeline.missed import silent
+        from pipeline.missed import detection, silent
         from pipeline.points import ranked
         from pipeline.verdict import as_precise
 
@@ -175,8 +191,10 @@ class Compare:
             empty = float(silent(judged, name, threshold).mean())
             row: Json = {"detector": name, "pictures": len(scenes), "empty": round(empty, 4)}
             if judged.faces.any():
-                recall, precision = ranked(judged, name).at(threshold)
-                row |= {"recall": round(recall, 4), "precision": round(precision, 4)}
+                found = detection(judged, name, threshold)
+                low, high = interval(found.right, found.faces, judged.groups)
+                row |= {"recall": round(found.recall, 4), "from": round(low, 4)}
+                row |= {"to": round(high, 4), "precision": round(found.precision, 4)}
                 alike = ranked(judged, name).at(as_precise(judged, name, self.precision))[0]
                 row[f"recall at precision {self.precision:g}"] = (
                     "" if name == _OURS else round(alike, 4)
@@ -184,17 +202,21 @@ class Compare:
             yield row | {
                 "ms (median)": round(statistics.median(ms[name]), 2),
                 "threshold": "its pair's" if name == _OURS else round(threshold, 4),
-                "note": "",
+                "note": _PAIRS if name == _OURS and judged.faces.any() else "",
             }
 
     def _record(self, count: int) -> Json:
-        import cv2
-        import torch
-
         settings = runs.settings_of(self)
-        threads = {"torch": torch.get_num_threads(), "opencv": cv2.getNumThreads()}
-        made = runs.provenance() | {"threads": threads}
+        made = runs.provenance() | {"threads": _threads()}
         return {"settings": settings, "sources": {"pictures": count}, "made": made}
+
+
+def _threads() -> str:
+    import cv2
+    import torch
+
+    torchs, opencvs = torch.get_num_threads(), cv2.getNumThreads()
+    return f"threads: PyTorch {torchs}, OpenCV {opencvs}; one picture at a time"
 
 
 def _pair() -> "Detector":
@@ -240,7 +262,7 @@ def _write(
     folder: Path, scenes: "Sequence[Scene]", ms: Mapping[str, list[float]], rows: Sequence[Json]
 ) -> None:
     runs.write_text(folder / "compare.csv", tables.as_csv(rows))
-    runs.write_text(folder / "compare.md", tables.as_markdown(rows))
+    runs.write_text(folder / "compare.md", f"{tables.as_markdown(rows)}\n{_threads()}\n")
     took = [dict(zip(ms, each, strict=True)) for each in zip(*ms.values(), strict=True)]
     listed = [
         {"id": number, "file_name": scene.name, "ms": {k: round(v, 3) for k, v in each.items()}}

@@ -71,11 +71,15 @@ class Dataset:
 
     def rows(self, split: str | None = None) -> Iterator[Json]:
         """The lines of annotations.jsonl, of one split or of all."""
-        with (self.root / "annotations.jsonl").open(encoding="utf-8") as file:
-            for line in file:
-                row: Json = json.loads(line)
-                if split is None or row["split"] == split:
-                    yield row
+        path = self.root / "annotations.jsonl"
+        try:
+            with path.open(encoding="utf-8") as file:
+                for line in file:
+                    row: Json = json.loads(line)
+                    if split is None or row["split"] == split:
+                        yield row
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: damaged, prepare the dataset anew: {error}") from error
 
     def fingerprint(self) -> Json:
         """What tells that the dataset has changed: its annotations, labels, sizes of pictures."""

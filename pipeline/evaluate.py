@@ -12,10 +12,9 @@ A result is ``runs/evaluate/NAME``::
     manifest.json    settings, weights, data, thresholds, versions
 """
 
-import csv
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,6 +48,9 @@ class Evaluate:
     pictures. All others are the lowest that keep --precision on what that first stage misses in
     the val split of --validation. Then they are held.
 
+    Writes runs/evaluate/NAME: report.html (one page), tables.md, tables.tex, a CSV for each table,
+    metrics.json, plots, a gallery, and what every detector said. Killed, the same command goes on.
+
     Example: uncover evaluate --data unseen --validation hidden
 
     Example: uncover evaluate --data ward --levels levels.csv --predictions theirs.json
@@ -74,15 +76,17 @@ class Evaluate:
     """Weights of the whole face alone (train face), or of any YOLO with one class."""
 
     predictions: tuple[str, ...] = ()
-    """What any other detector said of these pictures, of those that thresholds are chosen on, too:
-    files in COCO's results form."""
+    """What any other detector said of these pictures, and of those that thresholds are chosen on:
+    files in COCO's results form, several of one name are one detector's. What an image_id is of is
+    told by pictures.json beside the file ({"images": [{"id": 1, "file_name": "a.jpg", "ms": 5.2}]},
+    every picture that was looked at; ms if you like), or it is the picture's name."""
 
     levels: str = ""
     """A CSV of image,level (none, easy, medium, hard) that overrules what annotations say."""
 
     by: tuple[str, ...] = ()
-    """Facts of the annotations to slice by, beside levels: source, occluders; WFLW's pose, blur,
-    occlusion ...; WIDER's."""
+    """Facts of the annotations to slice by, beside levels: source, occluders; of single faces
+    WFLW's and WIDER's pose, blur, occlusion ... (other faces then count nowhere)."""
 
     split: str = "test"
     """Of the dataset, what is measured on; unlabelled: bare frames (hand-over-face), of which only
@@ -127,6 +131,8 @@ class Evaluate:
             raise UserError("--conf and --precision: expected a share between 0 and 1")
         if self.batch < 1 or self.hold < 0:
             raise UserError("--batch: expected 1 or more; --hold: 0 or more")
+        if not self.stage1:
+            raise UserError("--stage1: name at least one, whose misses are asked about")
 
     def run(self) -> Path:
         """Measure and write."""
@@ -140,6 +146,11 @@ class Evaluate:
         validation = open_dataset(self.validation) if self.validation else data
         if data.root == validation.root and self.split.startswith("val"):
             raise UserError(f"--split {self.split}: thresholds are chosen there; take another")
+        if self.split == UNLABELLED and not self.validation:
+            raise UserError(
+                f"--split {self.split}: thresholds come from --validation, a prepared dataset with "
+                "a val split"
+            )
         if self.split.endswith(EMPTY):
             raise UserError(f"--split {self.split}: windows without a face belong to --empty")
         name = runs.plain_name(self.name or data.root.name)
@@ -153,6 +164,7 @@ class Evaluate:
             how = {"imgsz": self.imgsz, "batch": self.batch, "device": str(device_of(self.device))}
             who, thresholds = self._opened(validation)
             others = theirs.read_all([Path(path) for path in self.predictions])
+            self._check(data, [*who.names, *(each.name for each in others)])
             asked = self._asked(folder, target, record, who, how)
             scenes = self._scenes(asked, others, thresholds)
             chosen, measured = judge(scenes["val"]), judge(scenes["test"])
@@ -243,23 +255,23 @@ class Evaluate:
         thresholds: dict[str, float],
     ) -> "dict[str, list[Scene]]":
         """What everybody says of the pictures that are chosen on, and of those measured on."""
+        from pipeline import known
         from pipeline.dataset import EMPTY, open_dataset
         from pipeline.predictions import held
 
+        levels = known.levels(Path(self.levels)) if self.levels else {}
         scenes = {
             "val": asked("validation", self.validation or self.data, "val"),
             "test": asked("data", self.data, self.split),
         }
-        self._check(scenes["test"], others)
         if self.empty:
             windows = asked("empty", self.empty, "val" + EMPTY)
             fresh = any(open_dataset(self.empty).rows("test" + EMPTY))
-            for number, window in _numbered(windows):
+            for number, window in known.numbered(windows):
                 scenes["test" if number % 2 and not fresh else "val"].append(window)
             scenes["test"] += asked("empty", self.empty, "test" + EMPTY) if fresh else []
-        known = _levels(Path(self.levels)) if self.levels else {}
         for words, part in scenes.items():
-            scenes[words] = [_completed(scene, others, known) for scene in part]
+            scenes[words] = [known.completed(scene, others, levels) for scene in part]
             for base in thresholds if self.hold else ():
                 scenes[words] = held(scenes[words], base, thresholds[base], self.hold)
         return scenes
@@ -283,24 +295,32 @@ class Evaluate:
 
         return ask
 
-    def _check(self, scenes: "list[Scene]", others: "list[Theirs]") -> None:
-        """Whether what was asked for is there, before more is asked."""
-        from pipeline import theirs
+    def _check(self, data: "Dataset", names: list[str]) -> None:
+        """Whether what was asked for is there, before anybody is asked."""
+        from pipeline import known
+        from pipeline.predictions import films, scene_of
+        from pipeline.theirs import stem
 
-        for each in others:
-            if each.name in scenes[0].answers:
-                raise UserError(
-                    f"--predictions: two detectors are called {each.name}; rename a file"
-                )
-        there = {theirs.stem(name) for scene in scenes for name in (scene.name, scene.source)}
-        if self.levels and not there & _levels(Path(self.levels)).keys():
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise UserError(
+                f"two detectors are called {twice.pop()}; rename a file of --predictions"
+            )
+        if not (self.by or self.levels or self.hold):
+            return
+        face = data.face
+        scenes = [scene_of(data, row, face) for row in data.rows(self.split)]
+        there = {stem(name) for scene in scenes for name in (scene.name, scene.source)}
+        if self.levels and not there & known.levels(Path(self.levels)).keys():
             raise UserError(f"{self.levels}: none of its images is in {self.split} of {self.data}")
-        facts = {fact for scene in scenes for fact in scene.facts}
+        facts = {
+            fact for scene in scenes for each in (scene.facts, *scene.of_faces) for fact in each
+        }
         if set(self.by) - facts:
             raise UserError(
                 f"--by {' '.join(self.by)}: known of these pictures: {', '.join(sorted(facts))}"
             )
-        if self.hold and all(scene.group == scene.source for scene in scenes):
+        if self.hold and not films(scenes):
             raise UserError(f"--hold: no pictures of {self.data} belong together, as a film's do")
 
     def _pictures(
@@ -311,16 +331,18 @@ class Evaluate:
 
         out: dict[str, bytes] = {}
         for base in who.firsts:
-            out[f"recovered-{base}.png"] = plots.recovered(found["missed"], base)
+            if any(row["missed"] for row in found["missed"] if row["missed by"] == base):
+                out[f"recovered-{base}.png"] = plots.recovered(found["missed"], base)
         parts = list(verdict.with_faces(verdict.slices(judged, ())))
         for name in [*who.firsts, *who.seconds]:
             out[f"precision-recall-{name}.png"] = plots.precision_recall(parts, name)
+            out[f"f1-{name}.png"] = plots.f1(parts, name)
         out["calibration.png"] = plots.calibration(judged, [*who.firsts, *who.seconds])
         for name, (base, second) in who.seconds.items():
             pair = verdict.pair(judges, base, name)
-            for words, part in gallery.chosen(judged, pair).items():
+            for words, (part, count) in gallery.chosen(judged, pair).items():
                 if part:
-                    title = f"{name} behind {base}: {words}, {len(part)} shown"
+                    title = f"{name} behind {base}: {words}, {len(part)} of {count} shown"
                     sheet = gallery.sheet(
                         judged, part, pair, title, who.firsts[base], second, self._picture
                     )
@@ -351,44 +373,3 @@ def _geometry(data: "Dataset") -> "FaceFromParts | None":
     except UserError as error:
         print(f"{data.root}: {error}; no faces are fitted to parts", file=sys.stderr)
         return None
-
-
-def _levels(path: Path) -> dict[str, str]:
-    """The level of each picture, by its name without suffix."""
-    from pipeline import theirs
-    from pipeline.occlude import LEVELS
-
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        if not {"image", "level"} <= set(rows.fieldnames or ()):
-            raise UserError(f"{path}: expected the columns image and level")
-        found = {}
-        for number, row in enumerate(rows, 2):
-            if row["level"] not in LEVELS:
-                raise UserError(
-                    f"{path}, line {number}: level {row['level']!r}; known are {', '.join(LEVELS)}"
-                )
-            found[theirs.stem(row["image"])] = row["level"]
-    return found
-
-
-def _completed(scene: "Scene", others: "list[Theirs]", levels: dict[str, str]) -> "Scene":
-    """With what others say of it, and the level that the user knows."""
-    from pipeline.dataset import EMPTY
-    from pipeline.theirs import stem
-
-    level = levels.get(stem(scene.name), levels.get(stem(scene.source), scene.level))
-    if scene.split.endswith(EMPTY):
-        level = scene.level
-    answers = scene.answers | {each.name: each.of(scene) for each in others}
-    told = {each.name: each.ms.get(stem(scene.name)) for each in others}
-    ms = dict(scene.ms) | {name: value for name, value in told.items() if value is not None}
-    return replace(scene, level=level, answers=answers, ms=ms)
-
-
-def _numbered(windows: "Iterable[Scene]") -> "Iterator[tuple[int, Scene]]":
-    """Windows with the number of their photograph: those of one stay together."""
-    numbers: dict[str, int] = {}
-    for window in windows:
-        photograph = window.name.rsplit("__empty", 1)[0]
-        yield numbers.setdefault(photograph, len(numbers)), window

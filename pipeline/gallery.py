@@ -17,8 +17,8 @@ SHOWN = 9  # of each kind
 _NAMES = ["truth", "answer"]
 
 
-def chosen(judged: Judged, pair: Pair) -> dict[str, list[int]]:
-    """Who is shown, by number: the least hidden misses, surest errors, hardest recoveries."""
+def chosen(judged: Judged, pair: Pair) -> dict[str, tuple[list[int], int]]:
+    """Who is shown and of how many: least hidden misses, surest errors, hardest recoveries."""
     quiet = silent(judged, pair.base, pair.conf)
     said, right = (each(judged, pair.other, pair.limit) for each in (answered, recovers))
     answer = judged.said[pair.other]
@@ -31,7 +31,10 @@ def chosen(judged: Judged, pair: Pair) -> dict[str, list[int]]:
         "recovered": (quiet & right, (-answer.overlap, -level)),
     }
     return {
-        words: _of_different(judged, [n for n in np.lexsort(order).tolist() if fits[n]])
+        words: (
+            _of_different(judged, [n for n in np.lexsort(order).tolist() if fits[n]]),
+            int(fits.sum()),
+        )
         for words, (fits, order) in kinds.items()
     }
 
@@ -57,7 +60,7 @@ def sheet(
         boxes = np.concatenate([scene.truth, answer.boxes[:1]])
         kinds = np.array([0] * len(scene.truth) + [1] * len(answer.boxes[:1]), np.int64)
         surest = f"{said.surest[number]:.2f}" if len(answer.boxes) else "nothing"
-        facts = f"{scene.level} · {pair.other} {surest} of {pair.limit:.2f}"
+        facts = f"{scene.level} · {pair.other}: {surest} (needs {pair.limit:.2f})"
         tiles.append(draw.Tile(picture, boxes, kinds, facts, scene.name))
         fit = f"IoU {said.overlap[number]:.2f}"
         tiles.append(draw.Tile(seen, boxes, kinds, f"what {pair.base} did see", fit))

@@ -46,10 +46,33 @@ def interval(parts: Counts, wholes: Counts, groups: Groups) -> tuple[float, floa
     there = np.count_nonzero(whole)
     if there < FEWEST:
         return 0.0, 1.0
-    if own.sum() in {0, whole.sum()}:
+    if not own.any() or np.array_equal(own, whole):
         edge = float(0.025 ** (1 / there))
-        return (edge, 1.0) if own.sum() else (0.0, 1 - edge)
-    weights = _drawn(groups.count)
+        return (edge, 1.0) if own.any() else (0.0, 1 - edge)
+    return _quantiles(own, whole, groups.count)
+
+
+def difference(gained: Counts, groups: Groups) -> tuple[float, float]:
+    """Low and high of a mean: 1 where one is right and another is not, -1 where that one is.
+
+    -1 and 1 of too few groups; of nothing but zeros what as many coins would leave open.
+    """
+    own = np.bincount(groups.places, gained, groups.count)
+    whole = np.bincount(groups.places, minlength=groups.count)
+    there = np.count_nonzero(whole)
+    if there < FEWEST:
+        return -1.0, 1.0
+    edge = float(0.025 ** (1 / there))
+    for always, bounds in {0: (edge - 1, 1 - edge), 1: (edge, 1.0), -1: (-1.0, -edge)}.items():
+        if np.all(np.asarray(gained) == always):
+            return bounds
+    return _quantiles(own, whole, groups.count)
+
+
+def _quantiles(
+    own: NDArray[np.number], whole: NDArray[np.number], count: int
+) -> tuple[float, float]:
+    weights = _drawn(count)
     drawn, sums = ((weights @ each.astype(np.float32)).astype(np.float64) for each in (own, whole))
     low, high = np.quantile(drawn[sums > 0] / sums[sums > 0], [0.025, 0.975])
     return float(low), float(high)

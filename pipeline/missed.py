@@ -29,11 +29,6 @@ class Tally:
     right: int
     right_loosely: int  # at IoU 0.3
 
-    @property
-    def recovered(self) -> float:
-        """Of all missed pictures, the share that is answered rightly."""
-        return self.right / self.missed if self.missed else 0.0
-
 
 def silent(judged: Judged, name: str, conf: float) -> NDArray[np.bool_]:
     """The pictures (S,) in which a detector gives no box at or above a threshold."""

@@ -109,6 +109,8 @@ def checkpoint(model: str) -> Detector:
     from pipeline.stage1 import Stage1
 
     network = yolo.load(Path(model))
+    if network.channels != 3:
+        raise UserError(f"{model}: a network for {network.channels} channels looks at no pictures")
     names = [str(name).lower() for name in network.names]
     faces = [number for number, name in enumerate(names) if "face" in name.split()]
     whole = names.index("whole face") if "whole face" in names else (faces or [0])[0]

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,6 +16,7 @@ from pipeline.runs import Json
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 _MARKS = "osD^vP*X"
 _BINS = np.linspace(0, 1, 11)
+_FEW = 10  # boxes, of which a share says little
 
 
 def recovered(rows: Sequence[Json], base: str) -> bytes:
@@ -38,6 +40,7 @@ def recovered(rows: Sequence[Json], base: str) -> bytes:
             np.clip([low, high], 0, None),
             fmt=_MARKS[(number + number // 8) % len(_MARKS)],
             color=_COLOURS[number % len(_COLOURS)],
+            fillstyle=("full", "none")[number // 8 % 2],
             capsize=2,
             label=name,
         )
@@ -45,7 +48,7 @@ def recovered(rows: Sequence[Json], base: str) -> bytes:
     axes.set_xticks(range(len(levels)), [f"{level}\n{missed[level]} missed" for level in levels])
     axes.set_ylabel("recovered of all missed")
     axes.set_ylim(-0.03, 1.03)
-    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    _legend(axes, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return _png(figure)
 
 
@@ -61,7 +64,24 @@ def precision_recall(parts: Sequence[tuple[str, Judged]], name: str) -> bytes:
     axes.set_ylabel("precision")
     axes.set_xlim(0, 1.01)
     axes.set_ylim(0, 1.01)
-    axes.legend(fontsize=7, loc="lower left")
+    _legend(axes, fontsize=7, loc="lower left")
+    return _png(figure)
+
+
+def f1(parts: Sequence[tuple[str, Judged]], name: str) -> bytes:
+    """F1 of a detector at every threshold, for every level; each has faces."""
+    figure, axes = _axes(f"{name}: F1 at every threshold")
+    for number, (words, part) in enumerate(parts):
+        whole = ranked(part, name)
+        if not len(whole.scores):
+            continue
+        steps = np.quantile(whole.scores, np.linspace(0, 1, 200))
+        values = [whole.f1(float(step)) for step in steps]
+        axes.plot(steps, values, color=_COLOURS[number % len(_COLOURS)], label=words)
+    axes.set_xlabel("threshold")
+    axes.set_ylabel("F1 of the whole face")
+    axes.set_ylim(0, 1.01)
+    _legend(axes, fontsize=7, loc="lower left")
     return _png(figure)
 
 
@@ -72,14 +92,25 @@ def calibration(judged: Judged, names: Sequence[str]) -> bytes:
     for number, name in enumerate(names):
         whole = ranked(judged, name)
         bins = np.clip(np.digitize(whole.scores, _BINS) - 1, 0, len(_BINS) - 2)
-        there = [place for place in range(len(_BINS) - 1) if (bins == place).sum() >= 10]
-        score = [float(whole.scores[bins == place].mean()) for place in there]
-        share = [float(whole.right[bins == place].mean()) for place in there]
-        style = {"marker": _MARKS[number % len(_MARKS)], "color": _COLOURS[number % len(_COLOURS)]}
-        axes.plot(score, share, label=name, linewidth=1, markersize=4, **style)  # type: ignore[arg-type]
-    axes.set_xlabel("score")
+        counts = np.bincount(bins, minlength=len(_BINS) - 1)
+        enough = counts >= _FEW
+        score, share = (
+            np.where(enough, np.bincount(bins, each, len(counts)) / np.maximum(counts, 1), np.nan)
+            for each in (whole.scores, whole.right)
+        )
+        colour = _COLOURS[number % len(_COLOURS)]
+        axes.plot(score, share, linewidth=1, color=colour)  # broken where too few boxes are
+        axes.scatter(
+            score[enough],
+            share[enough],
+            s=8 * np.log10(counts[enough]) ** 2,
+            label=name,
+            color=colour,
+            marker=_MARKS[number % len(_MARKS)],
+        )
+    axes.set_xlabel(f"score (a mark: {_FEW} boxes or more, the larger the more)")
     axes.set_ylabel("share of boxes that are right (IoU .5)")
-    axes.legend(fontsize=7, loc="upper left")
+    _legend(axes, fontsize=7, loc="upper left")
     return _png(figure)
 
 
@@ -101,3 +132,9 @@ def _png(figure: Figure) -> bytes:
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=130, metadata={"Software": None})
     return out.getvalue()
+
+
+def _legend(axes: Axes, **how: Any) -> None:  # noqa: ANN401 - matplotlib's
+    """Where there is anything to explain."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(**how)

@@ -25,15 +25,16 @@ class Ranked:
     windows: NDArray[np.float64]  # (W,) the best score in each picture without a face
 
     def at(self, threshold: float) -> tuple[float, float]:
-        """Recall and precision; 0 and 1 of nothing."""
+        """Recall and precision, each nan of nothing."""
         kept = self.right[self.scores >= threshold]
-        recall = float(kept.sum()) / self.faces if self.faces else 0.0
-        return recall, float(kept.mean()) if len(kept) else 1.0
+        recall = float(kept.sum()) / self.faces if self.faces else math.nan
+        return recall, float(kept.mean()) if len(kept) else math.nan
 
     def f1(self, threshold: float) -> float:
-        """Of the boxes at or above a threshold."""
-        recall, precision = self.at(threshold)
-        return 2 * recall * precision / (recall + precision) if recall else 0.0
+        """Of the boxes at or above a threshold; nan of nothing."""
+        kept = self.right[self.scores >= threshold]
+        whole = len(kept) + self.faces
+        return 2 * float(kept.sum()) / whole if whole else math.nan
 
     def average_precision(self) -> float:
         """The mean of the highest precision at or beyond each of 101 recalls, as COCO has it."""
@@ -43,7 +44,7 @@ class Ranked:
         hits = np.cumsum(self.right[order])
         precision = hits / np.arange(1, len(order) + 1)
         highest = np.maximum.accumulate(precision[::-1])[::-1]
-        places = np.searchsorted(hits / self.faces, np.linspace(0, 1, 101) - 1e-12)
+        places = np.searchsorted(hits / self.faces, np.linspace(0, 1, 101))
         return float(np.append(highest, 0.0)[np.minimum(places, len(highest))].mean())
 
     def best(self) -> float:
@@ -86,7 +87,7 @@ def model_rows(validation: Judged, judged: Judged, name: str) -> Iterator[Json]:
     P, R and F1 are those at the threshold at which F1 of the validation pictures is best.
     """
     threshold = ranked(validation, name).best()
-    for words, part in (("val", validation), ("test", judged)):
+    for words, part in (("val", validation), (judged.scenes[0].split, judged)):
         whole = ranked(part, name)
         recall, precision = whole.at(threshold)
         averages = [ranked(part, name, n).average_precision() for n in range(len(OVERLAPS))]
@@ -94,9 +95,9 @@ def model_rows(validation: Judged, judged: Judged, name: str) -> Iterator[Json]:
             "model": name,
             "set": words,
             "faces": whole.faces,
-            "P": round(precision, 4),
-            "R": round(recall, 4),
-            "F1": round(whole.f1(threshold), 4),
+            "P": _share(precision),
+            "R": _share(recall),
+            "F1": _share(whole.f1(threshold)),
             "AP50": _share(averages[0]),
             "AP50-95": _share(float(np.mean(averages))),
             "threshold": round(threshold, 4),
@@ -117,11 +118,11 @@ def rows(validation: Judged, judged: Judged, name: str, used: float | None) -> I
             "detector": name,
             "threshold": round(threshold, 4),
             "note": note,
-            "val recall": round(val_recall, 4),
-            "val precision": round(val_precision, 4),
+            "val recall": _share(val_recall),
+            "val precision": _share(val_precision),
             "val false alarms": _share(chosen.alarms(threshold)),
-            "recall": round(recall, 4),
-            "precision": round(precision, 4),
+            "recall": _share(recall),
+            "precision": _share(precision),
             "false alarms": _share(measured.alarms(threshold)),
         }
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -11,8 +12,9 @@ from tqdm import tqdm
 
 from pipeline import images
 from pipeline.alternatives import FaceFromParts, bright_region
-from pipeline.boxes import Boxes, as_boxes
+from pipeline.boxes import Boxes, as_boxes, iou
 from pipeline.dataset import EMPTY, Dataset
+from pipeline.errors import UserError
 from pipeline.overlap import THREADS, ahead
 from pipeline.parts import WHOLE_FACE
 from pipeline.runs import Json
@@ -21,6 +23,7 @@ from pipeline.stage2 import Stage2
 from pipeline.yolo import Found
 
 FORM = 2  # of the lines on disk: other lines are not read
+_SAME = 0.5  # IoU of a label with the face that it is of
 LEAST = 0.001  # boxes under this score are not kept
 FROM_PARTS, BRIGHT, HELD = " (from parts)", " (brightest)", " (held)"  # behind a first stage's name
 
@@ -46,7 +49,8 @@ class Scene:
     blank: frozenset[str] = frozenset()  # second stages whose heatmap of it is black
     source: str = ""  # the photograph that it is of
     group: str = ""  # of pictures that belong together: a subject, a photograph
-    facts: Mapping[str, str] = field(default_factory=dict)  # what else is known: WFLW's pose=1 ...
+    facts: Mapping[str, str] = field(default_factory=dict)  # what else is known of the picture
+    of_faces: tuple[Mapping[str, str], ...] = ()  # and of each true face: WFLW's pose=1 ...
     ignored: Boxes = field(default_factory=partial(as_boxes, ()))  # (I, 4) faces that count nowhere
     ms: Mapping[str, float] = field(default_factory=dict)  # what each detector took, of a batch
 
@@ -60,22 +64,39 @@ class Detectors:
     controls: Mapping[str, Stage1] = field(default_factory=dict)  # of the whole face alone
     geometry: FaceFromParts | None = None  # if known: faces fitted to the parts that were seen
 
+    @property
+    def names(self) -> list[str]:
+        """Of everybody who answers."""
+        behind = [name + more for name in self.firsts for more in (FROM_PARTS, BRIGHT)]
+        return [*self.firsts, *self.seconds, *self.controls, *behind]
+
 
 def scene_of(data: Dataset, row: Json, face: int) -> Scene:
     """What is known of a picture, before anybody is asked; ``face``: the class of its faces."""
     boxes, classes = data.labels(row)
+    truth = boxes[classes == face]
+    facts = {"source": row["source"], "occluders": "+".join(row["occluders"])}
     return Scene(
         row["name"],
         row["split"],
         "no face" if row["split"].endswith(EMPTY) else row["level"] or "unknown",
-        boxes[classes == face],
+        truth,
         {},
         {},
         source=row["from"],
         group=row["group"] or row["from"],
-        facts=_facts(row),
+        facts={key: value for key, value in facts.items() if value},
+        of_faces=tuple(_facts(one, row) for one in truth),
         ignored=as_boxes([face["box"] for face in row["faces"] if face["ignore"] and face["box"]]),
     )
+
+
+def films(scenes: Sequence[Scene]) -> set[str]:
+    """The groups of more than one photograph."""
+    sources: dict[str, set[str]] = {}
+    for scene in scenes:
+        sources.setdefault(scene.group, set()).add(scene.source)
+    return {group for group, own in sources.items() if len(own) > 1}
 
 
 def held(scenes: Sequence[Scene], base: str, conf: float, most: int) -> list[Scene]:
@@ -85,13 +106,13 @@ def held(scenes: Sequence[Scene], base: str, conf: float, most: int) -> list[Sce
     versions of one photograph. A face is held for at most so many frames, and counts the less the
     older it is.
     """
-    out, last = list[Scene](), dict[str, tuple[int, Answer]]()
+    out, last, together = list[Scene](), dict[str, tuple[int, Answer]](), films(scenes)
     frames = dict.fromkeys((scene.group for scene in scenes), 0)
     for scene in scenes:
         frame = frames[scene.group]
         frames[scene.group] += 1
         own = scene.answers[base]
-        if scene.group == scene.source:
+        if scene.group not in together:
             last.pop(scene.group, None)
         if len(own.scores) and own.scores[0] >= conf:
             last[scene.group] = frame, own
@@ -112,7 +133,7 @@ def look(
     bar = tqdm(parts, desc=f"{data.root.name} {split}", unit="batch", disable=None, leave=False)
     face = data.face
     pictures = ahead(
-        lambda part: [images.read(data.picture(row)) for row in part], bar, THREADS, THREADS + 1
+        lambda part: [_read(data.picture(row)) for row in part], bar, THREADS, THREADS + 1
     )
     for part, loaded in zip(parts, pictures, strict=True):
         said = [_Said() for _ in part]
@@ -132,6 +153,13 @@ def look(
             known = scene_of(data, row, face)
             blank = frozenset(one.blank)
             yield replace(known, answers=one.answers, best=one.best, blank=blank, ms=one.ms)
+
+
+def _read(path: Path) -> images.Picture:
+    try:
+        return images.read(path)
+    except images.Unreadable as error:
+        raise UserError(f"{path}: {error}") from error
 
 
 @dataclass(eq=False)
@@ -188,15 +216,14 @@ def _answer(found: Found, face: int) -> Answer:
     return Answer(found.boxes[chosen], found.scores[chosen])
 
 
-def _facts(row: Json) -> dict[str, str]:
-    """What the annotations say of a picture's faces, where they say one thing of all of them."""
-    said: dict[str, set[str]] = {}
-    for face in row["faces"]:
-        for name, value in face["attributes"].items():
-            said.setdefault(name, set()).add(str(value))
-    known = {name: values.pop() for name, values in said.items() if len(values) == 1}
-    more = {"source": row["source"], "occluders": "+".join(row["occluders"])}
-    return known | {name: value for name, value in more.items() if value}
+def _facts(truth: NDArray[np.float32], row: Json) -> dict[str, str]:
+    """What the annotations say of a face that was labelled."""
+    placed = [face for face in row["faces"] if face["box"] and not face["ignore"]]
+    fits = iou(truth[None], as_boxes([face["box"] for face in placed]))[0]
+    if not len(fits) or fits.max() < _SAME:
+        return {}
+    attributes = placed[int(np.argmax(fits))]["attributes"]
+    return {name: str(value) for name, value in attributes.items() if value is not None}
 
 
 def best_first(found: Iterable[tuple[Sequence[float], float]]) -> Answer:
@@ -227,6 +254,7 @@ def as_json(scene: Scene) -> Json:
         "source": scene.source,
         "group": scene.group,
         "facts": dict(scene.facts),
+        "of_faces": [dict(facts) for facts in scene.of_faces],
         "ignored": scene.ignored.tolist(),
         "ms": {name: round(value, 3) for name, value in scene.ms.items()},
     }
@@ -246,4 +274,5 @@ def of_json(line: Json) -> Scene:
     words = (line["name"], line["split"], line["level"])
     blank, ignored = frozenset[str](line["blank"]), as_boxes(line["ignored"])
     more = (line["source"], line["group"], line["facts"])
-    return Scene(*words, truth, answers, best, blank, *more, ignored, line["ms"])
+    faces = tuple(line["of_faces"])
+    return Scene(*words, truth, answers, best, blank, *more, faces, ignored, line["ms"])

@@ -137,7 +137,8 @@ def resumable_folder(target: Path, record: Json, *, discard: bool = True) -> Ite
         try:
             saved = read_json(recorded)
             if saved != record and state.exists():
-                if saved is not None:  # else it was killed before anything was made
+                made = (path for path in state.rglob("*") if path.is_file() and path != recorded)
+                if saved is not None and any(made):  # else it ended before anything was made
                     if not discard:
                         raise UserError(
                             f"{target}: an interrupted run was made otherwise (--overwrite throws "
@@ -194,7 +195,7 @@ def plain_name(name: str) -> str:
     """The name of a result, which must not lead out of its folder."""
     odd = any(not letter.isprintable() or letter in '/\\:*?"<>|' for letter in name)
     if not name.strip() or odd or name.startswith(".") or len(name.encode()) > _LONGEST_NAME:
-        raise UserError(f"--name {name!r}: expected a plain name, without a path")
+        raise UserError(f'--name {name!r}: expected a plain name, without / \\ : * ? " < > |')
     return name
 
 

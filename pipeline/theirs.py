@@ -18,6 +18,7 @@ import numpy as np
 from pipeline.errors import UserError
 from pipeline.images import SUFFIXES
 from pipeline.predictions import Answer, Scene, best_first
+from pipeline.runs import Json
 
 _LISTS = ("pictures.json", "images.json")
 
@@ -65,36 +66,53 @@ def read(path: Path) -> Theirs:
     content = _json(path)
     rows, images = content, []
     if isinstance(content, dict):
-        rows, images = content.get("annotations", []), content.get("images", [])
+        rows, images = content.get("annotations"), content.get("images", [])
     for beside in (path.with_name(name) for name in _LISTS):
         if not images and beside.is_file():
             listed = _json(beside)
             images = listed.get("images", []) if isinstance(listed, dict) else listed
-    called = path.parent.name if path.stem == "predictions" else path.stem
+    name = path.parent.name if path.stem == "predictions" else path.stem
     try:
-        names = {str(each["id"]): stem(str(each["file_name"])) for each in images}
-        found: dict[str, list[tuple[list[float], float]]] = {name: [] for name in names.values()}
-        ms: dict[str, float] = {}
-        for each in images:
-            took = each.get("ms")
-            took = took.get(called) if isinstance(took, dict) else took
-            if took is not None:
-                ms[names[str(each["id"])]] = float(took)
-        for row in rows:
-            number = str(row["image_id"])
-            name = stem(str(row["file_name"])) if "file_name" in row else names.get(number)
-            name = name or stem(number)
-            x, y, width, height = map(float, row["bbox"])
-            box, score = [x, y, x + width, y + height], float(row["score"])
-            found.setdefault(name, []).append((box, score))
-            if "ms" in row:
-                ms[name] = float(row["ms"])
+        return Theirs(name, path, *_of_pictures(rows, images, name))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: not predictions in COCO's results form: {error!r}") from error
-    said = [(*box, score) for boxes in found.values() for box, score in boxes]
-    if not np.isfinite(said).all():
-        raise UserError(f"{path}: a box or a score in it is no finite number")
-    return Theirs(called, path, {name: best_first(boxes) for name, boxes in found.items()}, ms)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def _of_pictures(
+    rows: Sequence[Json], images: Sequence[Json], called: str
+) -> tuple[dict[str, Answer], dict[str, float]]:
+    """Answers and milliseconds of each picture, by its name without suffix."""
+    names = {str(each["id"]): stem(str(each["file_name"])) for each in images}
+    found: dict[str, list[tuple[list[float], float]]] = {name: [] for name in names.values()}
+    ms: dict[str, float] = {}
+    for each in images:
+        took = each.get("ms")
+        took = took.get(called) if isinstance(took, dict) else took
+        if took is not None:
+            ms[names[str(each["id"])]] = float(took)
+    for row in rows:
+        number = str(row["image_id"])
+        name = stem(str(row["file_name"])) if "file_name" in row else names.get(number)
+        if name is None and names:
+            raise UserError(f"image_id {number} is in no list of images beside it")
+        name = name or stem(number)
+        found.setdefault(name, []).append(_box(row))
+        if "ms" in row:
+            ms[name] = float(row["ms"])
+    kinds = {str(row["category_id"]) for row in rows if "category_id" in row}
+    if len(kinds) > 1:
+        raise UserError(f"boxes of several categories ({', '.join(sorted(kinds))}); keep the faces")
+    return {name: best_first(boxes) for name, boxes in found.items()}, ms
+
+
+def _box(row: Json) -> tuple[list[float], float]:
+    x, y, width, height = map(float, row["bbox"])
+    score = float(row["score"])
+    if not np.isfinite([x, y, width, height, score]).all() or width < 0 or height < 0:
+        raise UserError(f"a number that is not finite, or a side under 0, in {row}")
+    return [x, y, x + width, y + height], score
 
 
 def _json(path: Path) -> Any:  # noqa: ANN401 - whatever there is

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import points
-from pipeline.intervals import interval
+from pipeline.intervals import difference, interval
 from pipeline.judged import Judged
 from pipeline.missed import (
     answered,
@@ -65,6 +65,11 @@ def tables(judges: Judges, test: Judged, by: Sequence[str] = ()) -> dict[str, li
     pairs = [pair(judges, base, other) for base in judges.thresholds for other in names]
     parts = list(slices(test, by))
     return {
+        "verdict": [
+            row
+            for other, base in judges.partners.items()
+            for row in _verdict(judges, parts, base, other)
+        ],
         **silence(judges, test, by),
         "models": [row for name in names for row in points.model_rows(validation, test, name)],
         "points": [
@@ -102,7 +107,8 @@ def _silence(judges: Judges, words: str, part: Judged) -> Iterator[Json]:
         each = pair(judges, base, other)
         quiet = silent(part, base, each.conf)
         both = quiet & silent(part, other, each.limit)
-        limits = f"{each.conf:.3f} > {each.limit:.3f}"
+        limit = f"{each.limit:.3f}" if math.isfinite(each.limit) else "never"
+        limits = f"{each.conf:.3f} > {limit}"
         ms = _ms(part, base) + float(quiet.mean()) * _ms(part, other)
         yield _silence_row(words, f"{base} > {other}", part, both, limits, ms)
 
@@ -130,15 +136,21 @@ def _silence_row(
 
 
 def slices(judged: Judged, by: Sequence[str]) -> Iterator[tuple[str, Judged]]:
-    """The scenes of each level that there is, of each value of each fact, then all of them."""
+    """The scenes of each level that there is, of each value of each fact, then all of them.
+
+    What is known of single faces makes slices of faces; of several occluders each makes its own.
+    """
     levels = np.array([scene.level for scene in judged.scenes])
     for level in LEVELS:
         if (levels == level).any():
             yield level, judged.part(levels == level)
     for fact in by:
-        values = np.array([scene.facts.get(fact) for scene in judged.scenes], object)
-        for value in sorted({value for value in values if value is not None}):
-            yield f"{fact}={value}", judged.part(values == value)
+        told = [scene.facts.get(fact, "").split("+") for scene in judged.scenes]
+        for value in sorted({value for values in told for value in values if value}):
+            yield f"{fact}={value}", judged.part(np.array([value in values for values in told]))
+        of_faces = {facts[fact] for s in judged.scenes for facts in s.of_faces if fact in facts}
+        for value in sorted(of_faces):
+            yield f"{fact}={value}", judged.among_faces(fact, value)
     yield "all", judged
 
 
@@ -172,9 +184,9 @@ def _missed(part: Judged, words: str, asked: Pair, judges: Judges) -> Json:
         "right at IoU 0.3": found.right_loosely,
         "precision": _ratio(found.right, found.answered),
         "of the non-blank": _ratio(found.right, found.missed - blank) if drawn else "",
-        "recovered": round(found.recovered, 4),
-        "from": round(low, 4),
-        "to": round(high, 4),
+        "recovered": _ratio(found.right, found.missed),
+        "from": round(low, 4) if found.missed else "",
+        "to": round(high, 4) if found.missed else "",
         "threshold": round(asked.limit, 4) if math.isfinite(asked.limit) else "",
         "chosen on": asked.chosen_on,
     }
@@ -200,6 +212,7 @@ def _detected(judges: Judges, parts: Sequence[tuple[str, Judged]], asked: Pair) 
             "precision": _ratio(both.right.sum(), both.boxes.sum()),
             "first alone as precise": round(alone.recall, 4),
             "its precision": _ratio(alone.right.sum(), alone.boxes.sum()),
+            "its threshold": round(equal, 4) if math.isfinite(equal) else "",
         }
 
 
@@ -259,9 +272,50 @@ def with_faces(parts: Iterable[tuple[str, Judged]]) -> Iterator[tuple[str, Judge
 
 
 def as_precise(validation: Judged, name: str, precision: float) -> float:
-    """The lowest threshold at which a detector alone keeps a precision; never if it cannot."""
+    """The lowest threshold at which a detector alone keeps a precision; never if it cannot.
+
+    The lowest of all, just above the next box, so that who is compared with is not held down.
+    """
     whole = ranked(validation, name)
-    return lowest(whole.scores, whole.right, precision)
+    below = whole.scores[whole.scores < lowest(whole.scores, whole.right, precision)]
+    if len(below) == len(whole.scores):
+        return math.inf
+    return float(np.nextafter(below.max(initial=-math.inf), math.inf))
+
+
+def _verdict(
+    judges: Judges, parts: Sequence[tuple[str, Judged]], base: str, second: str
+) -> Iterator[Json]:
+    """Whether a second stage recovers more than the best of those who are none, slice by slice.
+
+    The best is the one that measures best here, which is in its favour.
+    """
+    conf = judges.thresholds[base]
+    asked = [pair(judges, base, name) for name in judges.validation.said]
+    (own,) = [each for each in asked if each.other == second]
+    cheap = [each for each in asked if each.other not in judges.partners]
+    for words, part in with_faces(parts):
+        lost = part.part(silent(part, base, conf) & (part.faces > 0))
+        mine = recovers(lost, second, own.limit)
+        theirs = {each.called: recovers(lost, each.other, each.limit) for each in cheap}
+        best = max(theirs, key=lambda name: theirs[name].sum())
+        gained = mine.astype(int) - theirs[best]
+        low, high = difference(gained, lost.groups)
+        said = "nothing is missed" if not len(gained) else "too few to tell"
+        said = "better" if low > 0 else "worse" if high < 0 else said
+        yield {
+            "missed by": base,
+            "second stage": second,
+            "slice": words,
+            "missed": len(gained),
+            "recovered": _ratio(mine.sum(), len(mine)),
+            "best without one": best,
+            "it recovers": _ratio(theirs[best].sum(), len(mine)),
+            "difference": _ratio(gained.sum(), len(mine)),
+            "from": round(low, 4) if len(gained) else "",
+            "to": round(high, 4) if len(gained) else "",
+            "so it is": said,
+        }
 
 
 def _union(

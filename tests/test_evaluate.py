@@ -129,11 +129,12 @@ def test_the_report_is_whole(place):
     latex = (folder / "tables.tex").read_text()
 
     assert strict["tables"].keys() == {
-        *("silent", "parts", "models", "points", "missed", "pairs", "together", "unions")
+        *("verdict", "silent", "parts", "models", "points", "missed", "pairs", "together"),
+        "unions",
     }
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
     assert page.count("data:image/png") >= 4
-    assert page.count("<table>") == latex.count("\\begin{tabular}") == 8
+    assert page.count("<table>") == latex.count("\\begin{tabular}") == 9
     assert "confusion matrix" in page
     with (folder / "parts.csv").open(newline="") as file:
         rows = [(row["set"], row["classes"]) for row in csv.DictReader(file)]
@@ -181,7 +182,24 @@ def test_frames_without_labels_tell_how_often_nothing_is_found(place, tmp_path):
     assert ms["faces-parts > faces-maps-hirescam-stack"] >= ms["faces-parts"] > 0
     assert ms["faces-face"] > 0
     assert "faces-parts > faces-maps-hirescam-stack" in {row["detector"] for row in found["silent"]}
-    assert "recall" not in (folder / "report.html").read_text()
+    assert not any("recall" in row for rows in found.values() for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"conf": 2.0}, "--conf"),
+        ({"precision": -1.0}, "--precision"),
+        ({"batch": 0}, "--batch"),
+        ({"hold": -1}, "--hold: 0 or more"),
+        ({"hold": 2, "data": "faces"}, "belong together"),
+        ({"stage1": ()}, "at least one"),
+        ({"data": "faces", "split": "unlabelled"}, "thresholds come from --validation"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anybody_is_asked(place, settings, words):
+    with pytest.raises(UserError, match=words):
+        evaluate(place, **settings).run()
 
 
 def test_windows_are_no_split_to_measure_on(place):
@@ -201,7 +219,13 @@ def test_first_stages_alone_look_at_another_size(place):
 
 
 def test_a_held_box_is_one_more_answer(place):
-    folder = evaluate(place, hold=5).run()
+    """Where pictures belong together, as the frames of a film do."""
+    home, _ = place
+    root = Prepare((f"ibug={home / 'source'}",), "film", split="0:1:4", workers=1).run()
+    path = root / "annotations.jsonl"
+    rows = [json.loads(line) | {"group": "film"} for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    folder = evaluate(place, data="film", validation="hidden", hold=5, conf=1e-6).run()
     with (folder / "missed.csv").open(newline="") as file:
         assert "faces-parts (held)" in {row["answered by"] for row in csv.DictReader(file)}
 
@@ -219,6 +243,12 @@ def test_levels_of_ones_own_and_facts_make_slices(place, tmp_path):
     assert found["source=ibug"] == found["all"]
     path.write_text("image,level\nnobody.jpg,easy\n")
     with pytest.raises(UserError, match="none of its images"):
+        evaluate(place, levels=str(path)).run()
+    path.write_bytes(b"image,level\n\xff\xfe\n")
+    with pytest.raises(UserError, match="no CSV"):
+        evaluate(place, levels=str(path)).run()
+    path.write_text("image,level\na.jpg,easy\nb/a.png,hard\n")
+    with pytest.raises(UserError, match="line 3: a has another level"):
         evaluate(place, levels=str(path)).run()
     path.write_text("image,level\na.jpg,terrible\n")
     with pytest.raises(UserError, match="line 2: level 'terrible'"):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.intervals import grouped, interval
+from pipeline.intervals import difference, grouped, interval
 
 
 def test_the_truth_is_inside_about_nineteen_times_of_twenty():
@@ -54,3 +54,26 @@ def test_a_part_of_the_pictures_has_intervals_like_others():
     alone = interval(right[mask], np.ones(100), grouped(names[:100]))
 
     assert part == pytest.approx(alone, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("gained", "expected"),
+    [
+        ([1] * 5, (0.478, 1.0)),
+        ([-1] * 5, (-1.0, -0.478)),
+        ([0] * 5, (-0.522, 0.522)),
+        ([1, -1], (-1.0, 1.0)),
+    ],
+)
+def test_a_difference_that_is_always_the_same_is_not_certain(gained, expected):
+    groups = grouped([str(number) for number in range(len(gained))])
+    assert difference(np.array(gained), groups) == pytest.approx(expected, abs=0.001)
+
+
+def test_a_difference_is_that_of_pairs():
+    """Twenty gained and ten lost of a hundred: between nothing and a fifth."""
+    gained = np.array([1] * 20 + [-1] * 10 + [0] * 70)
+    low, high = difference(gained, grouped([str(number) for number in range(100)]))
+
+    assert -0.02 < low < 0.03
+    assert 0.17 < high < 0.22

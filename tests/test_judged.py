@@ -93,8 +93,7 @@ def random_scenes(seed, *, ignored=0, ties=False):
 def test_average_precision_is_that_of_coco(seed, ties):
     scenes = random_scenes(seed, ties=ties)
 
-    # COCO's own sum of shares may just miss a recall that it reaches: a hundredth of a step.
-    assert ours(scenes) == pytest.approx(coco_says(scenes), abs=0.002)
+    assert ours(scenes) == pytest.approx(coco_says(scenes), abs=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(4))

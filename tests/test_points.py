@@ -20,12 +20,17 @@ SCENES = [
 
 @pytest.mark.parametrize(
     ("threshold", "recall", "precision", "alarms"),
-    [(0.95, 0, 1, 0), (0.85, 1 / 3, 1, 0), (0.6, 1 / 3, 1 / 4, 0.5), (0.4, 2 / 3, 2 / 5, 0.5)],
+    [
+        (0.95, 0, math.nan, 0),
+        (0.85, 1 / 3, 1, 0),
+        (0.6, 1 / 3, 1 / 4, 0.5),
+        (0.4, 2 / 3, 2 / 5, 0.5),
+    ],
 )
 def test_recall_precision_and_false_alarms(threshold, recall, precision, alarms):
     found = points.ranked(judge(SCENES), "first")
 
-    assert found.at(threshold) == pytest.approx((recall, precision))
+    assert found.at(threshold) == pytest.approx((recall, precision), nan_ok=True)
     assert found.alarms(threshold) == alarms
 
 
@@ -40,7 +45,7 @@ def test_the_best_threshold_is_the_lowest_of_the_best():
 def test_a_detector_that_says_nothing():
     found = points.ranked(judge(SCENES), "second")
 
-    assert found.at(0.5) == (0, 1)
+    assert found.at(0.5) == pytest.approx((0, math.nan), nan_ok=True)
     assert found.best() == pytest.approx(0.001)
     assert found.alarms(0.5) == 0
     assert math.isnan(points.ranked(judge(SCENES[:3]), "second").alarms(0.5))

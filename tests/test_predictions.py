@@ -27,7 +27,10 @@ def test_faces_to_ignore_are_known_and_no_truth(home):
 
 
 def frames(*said, group="film"):
-    return [replace(scene(one, answer()), group=group) for one in said]
+    return [
+        replace(scene(one, answer()), group=group, source=f"{group}{number}.png")
+        for number, one in enumerate(said)
+    ]
 
 
 def test_a_box_is_held_for_so_many_frames():
@@ -46,7 +49,14 @@ def test_a_box_is_held_for_so_many_frames():
     assert kept[4].boxes.tolist() == FAR.tolist()
 
 
-def test_nothing_is_held_over_to_another_film():
-    film = frames(answer((FACE, 0.8))) + frames(answer(), group="other")
+def test_versions_of_a_photograph_are_no_film():
+    """What is seen in the clear one is not known of the hidden one."""
+    versions = [replace(each, source="one.jpg") for each in frames(answer((FACE, 0.8)), answer())]
 
-    assert not len(held(film, "first", 0.5, 5)[1].answers["first (held)"].boxes)
+    assert not len(held(versions, "first", 0.5, 5)[1].answers["first (held)"].boxes)
+
+
+def test_nothing_is_held_over_to_another_film():
+    film = frames(answer((FACE, 0.8)), answer()) + frames(answer(), answer(), group="other")
+
+    assert not len(held(film, "first", 0.5, 5)[2].answers["first (held)"].boxes)

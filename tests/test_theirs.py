@@ -87,5 +87,20 @@ def test_numbers_are_finite(tmp_path, value):
     """One of them would spoil every mean."""
     path = tmp_path / "x.json"
     path.write_text(f'[{{"image_id": "a", "bbox": [0, 0, 5, 5], "score": {value}}}]')
-    with pytest.raises(UserError, match="no finite number"):
+    with pytest.raises(UserError, match="not finite"):
         theirs.read(path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([ROWS[0] | {"image_id": 77}], "image_id 77 is in no list"),
+        ([ROWS[0], ROWS[0] | {"category_id": 2}], "several categories"),
+        ([ROWS[0] | {"bbox": [5, 5, -3, 4]}], "a side under 0"),
+        ({"a": 1}, "COCO's results form"),
+    ],
+)
+def test_what_would_be_judged_wrongly_is_refused(tmp_path, rows, words):
+    write(tmp_path / "pictures.json", {"images": IMAGES})
+    with pytest.raises(UserError, match=words):
+        theirs.read(write(tmp_path / "x.json", rows))

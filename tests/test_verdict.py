@@ -1,5 +1,6 @@
 """The tables, on scenes small enough to count by hand."""
 
+import numpy as np
 import pytest
 from test_missed import FACE, FAR, NONE, answer, scene
 
@@ -91,13 +92,69 @@ def test_a_pair_is_best_where_stage_1_is_not_sure_and_stage_2_is():
 
 def test_slices_are_levels_and_facts():
     scenes = [
-        of_three(answer(), answer(), level="easy", facts={"pose": "1"}),
-        of_three(answer(), answer(), level="hard", facts={"pose": "0"}),
+        of_three(answer(), answer(), level="easy", facts={"occluders": "hat+tube"}),
+        of_three(answer(), answer(), level="hard", facts={"occluders": "tube"}),
         of_three(answer(), answer(), level="hard"),
     ]
-    found = {words: len(part.scenes) for words, part in slices(judge(scenes), ["pose", "blur"])}
+    found = {words: len(part.scenes) for words, part in slices(judge(scenes), ["occluders", "x"])}
 
-    assert found == {"easy": 1, "hard": 2, "pose=0": 1, "pose=1": 1, "all": 3}
+    assert found == {"easy": 1, "hard": 2, "occluders=hat": 1, "occluders=tube": 2, "all": 3}
+
+
+def test_faces_make_slices_of_their_own():
+    """Of two faces in a picture one is blurred: the other is neither missed nor wrong to find."""
+    two = of_three(
+        answer(),
+        answer(),
+        truth=np.concatenate([FACE, FAR]),
+        first=answer((FACE, 0.9), (FAR, 0.8)),
+        of_faces=({"blur": "0"}, {"blur": "2"}),
+    )
+    one = of_three(answer(), answer(), of_faces=({"blur": "0"},))
+    found = dict(slices(judge([two, one]), ["blur"]))
+
+    assert {words: part.faces.sum() for words, part in found.items()} == {
+        "hard": 3,
+        "blur=0": 2,
+        "blur=2": 1,
+        "all": 3,
+    }
+    assert found["blur=2"].said["first"].right[0].tolist() == [True]
+    assert found["blur=0"].said["first"].right[0].tolist() == [True]
+
+
+def test_the_verdict_names_the_best_cheap_way():
+    """Forty faces missed: the second finds all but two, a third half of them."""
+    scenes = [
+        of_three(
+            answer((FACE, 0.8)) if number > 1 else answer(),
+            answer((FACE, 0.7)) if number % 2 else answer(),
+            group=str(number),
+        )
+        for number in range(40)
+    ]
+    (row,) = rows(both(scenes), "verdict", slice="all")
+
+    assert (row["missed"], row["recovered"], row["best without one"]) == (40, 0.95, "third")
+    assert (row["it recovers"], row["difference"], row["so it is"]) == (0.5, 0.45, "better")
+    assert 0.2 < row["from"] < 0.45 < row["to"] < 0.7
+    (row,) = rows(both(scenes[:2]), "verdict", slice="all")
+    assert row["so it is"] == "too few to tell"
+
+
+def test_who_is_compared_with_is_not_held_down():
+    """Beside itself, a first stage is as good as it is: its lowest threshold is that low."""
+    scenes = [of_three(answer(), answer(), first=answer((FACE, score))) for score in (0.9, 0.7)]
+    wrong = of_three(answer(), answer(), truth=NONE, first=answer((FAR, 0.3)))
+    faces = [*scenes, wrong]
+    found = tables(
+        Judges(judge(faces), {"first": 0.5}, {}, 0.9),
+        judge([*faces, of_three(answer(), answer(), first=answer((FACE, 0.6)))]),
+    )
+    (row,) = rows(found, "pairs", slice="all", then="-")
+
+    assert row["recall"] == row["first alone as precise"] == 1
+    assert row["its threshold"] == 0.3
 
 
 def test_the_first_alone_stands_beside_every_pair():
