@@ -137,22 +137,11 @@ class Evaluate:
     def run(self) -> Path:
         """Measure and write."""
         from pipeline import classes, report, theirs, verdict
-        from pipeline.dataset import EMPTY, open_dataset
         from pipeline.judged import judge
         from pipeline.splits import UNLABELLED
         from pipeline.stage1 import device_of
 
-        data = open_dataset(self.data)
-        validation = open_dataset(self.validation) if self.validation else data
-        if data.root == validation.root and self.split.startswith("val"):
-            raise UserError(f"--split {self.split}: thresholds are chosen there; take another")
-        if self.split == UNLABELLED and not self.validation:
-            raise UserError(
-                f"--split {self.split}: thresholds come from --validation, a prepared dataset with "
-                "a val split"
-            )
-        if self.split.endswith(EMPTY):
-            raise UserError(f"--split {self.split}: windows without a face belong to --empty")
+        data, validation = self._datasets()
         name = runs.plain_name(self.name or data.root.name)
         target = runs.home() / "runs" / "evaluate" / name
         weights = self._weights()
@@ -186,6 +175,24 @@ class Evaluate:
         report.tell(found)
         print(target / "report.html")
         return target
+
+    def _datasets(self) -> "tuple[Dataset, Dataset]":
+        """What is measured on, and what is chosen on."""
+        from pipeline.dataset import EMPTY, open_dataset
+        from pipeline.splits import UNLABELLED
+
+        data = open_dataset(self.data)
+        validation = open_dataset(self.validation) if self.validation else data
+        if data.root == validation.root and self.split.startswith("val"):
+            raise UserError(f"--split {self.split}: thresholds are chosen there; take another")
+        if self.split == UNLABELLED and not self.validation:
+            raise UserError(
+                f"--split {self.split}: thresholds come from --validation, a prepared dataset with "
+                "a val split"
+            )
+        if self.split.endswith(EMPTY):
+            raise UserError(f"--split {self.split}: windows without a face belong to --empty")
+        return data, validation
 
     def _weights(self) -> dict[str, str]:
         """The SHA-256 of every file of weights, by the name that it goes by."""
