@@ -75,7 +75,7 @@ def f1(parts: Sequence[tuple[str, Judged]], name: str) -> bytes:
         whole = ranked(part, name)
         if not len(whole.scores):
             continue
-        steps = np.quantile(whole.scores, np.linspace(0, 1, 200))
+        steps = np.linspace(whole.scores.min(), whole.scores.max(), 200)
         values = [whole.f1(float(step)) for step in steps]
         axes.plot(steps, values, color=_COLOURS[number % len(_COLOURS)], label=words)
     axes.set_xlabel("threshold")
