@@ -420,7 +420,7 @@ def test_wrong_requests_are_told(place, extract, tmp_path):
     ):
         with pytest.raises(UserError, match=re.escape(words)):
             extract(**settings).run()
-    with pytest.raises(UserError, match="without a path"):
+    with pytest.raises(UserError, match="a plain name, without"):
         replace(extract(), name="../x").run()
     with pytest.raises(UserError, match="the dataset that is read"):
         replace(extract(), name="faces", overwrite=True).run()

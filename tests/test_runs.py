@@ -140,12 +140,30 @@ def test_a_kill_after_the_result_is_in_its_place_leaves_nothing(tmp_path, monkey
 
 
 def test_nothing_is_said_of_a_run_that_was_killed_before_it_began(tmp_path, capsys):
-    """Its state has no record yet, and nothing in it."""
-    (tmp_path / ".x.resumable").mkdir()
-    with runs.resumable_folder(tmp_path / "x", {"settings": {"a": 1}}):
+    """Its state has no record yet, or nothing beside it: other settings may be taken."""
+    state = tmp_path / ".x.resumable"
+    state.mkdir()
+    with runs.resumable_folder(tmp_path / "x", {"settings": {"a": 1}}, discard=False):
+        pass
+    runs.write_json(state / "record.json", {"settings": {"a": 2}})
+    (state / "folder").mkdir()
+    with runs.resumable_folder(tmp_path / "x", {"settings": {"a": 1}}, discard=False):
         pass
 
     assert capsys.readouterr().out == ""
+
+
+def test_what_a_run_has_made_is_not_thrown_away_unasked(tmp_path):
+    state = tmp_path / ".x.resumable"
+    runs.write_json(state / "record.json", {"settings": {"a": 2}})
+    runs.write_text(state / "folder" / "made", "something")
+    with (
+        pytest.raises(UserError, match="a: 2 -> 1"),
+        runs.resumable_folder(tmp_path / "x", {"settings": {"a": 1}}, discard=False),
+    ):
+        pass
+
+    assert (state / "folder" / "made").is_file()
 
 
 @pytest.mark.parametrize(

@@ -214,10 +214,11 @@ def test_an_interrupted_run_is_not_thrown_away_by_a_slip(place):
     """Other settings need --overwrite, also where nothing is finished yet."""
     state = place / "runs" / "train" / ".slip.resumable"
     runs.write_json(state / "record.json", {"settings": {"epochs": 300}, "sources": {}})
+    runs.write_text(state / "folder" / "training" / "last.pt", "a night's work")
     with pytest.raises(UserError, match="epochs: 300 -> 2"):
         TrainParts("faces", "slip", schedule=Schedule(**FEW), device="cpu").run()
 
-    assert (state / "record.json").is_file()
+    assert (state / "folder" / "training" / "last.pt").is_file()
 
 
 def test_a_half_checkpoint_never_takes_the_place_of_a_whole_one(tmp_path, monkeypatch):
