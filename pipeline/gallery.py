@@ -60,7 +60,8 @@ def sheet(
         boxes = np.concatenate([scene.truth, answer.boxes[:1]])
         kinds = np.array([0] * len(scene.truth) + [1] * len(answer.boxes[:1]), np.int64)
         surest = f"{said.surest[number]:.2f}" if len(answer.boxes) else "nothing"
-        facts = f"{scene.level} · {pair.other}: {surest} (needs {pair.limit:.2f})"
+        needs = f"needs {pair.limit:.2f}" if np.isfinite(pair.limit) else "never believed"
+        facts = f"{scene.level} · {pair.other}: {surest} ({needs})"
         tiles.append(draw.Tile(picture, boxes, kinds, facts, scene.name))
         fit = f"IoU {said.overlap[number]:.2f}"
         tiles.append(draw.Tile(seen, boxes, kinds, f"what {pair.base} did see", fit))
