@@ -20,13 +20,15 @@ def tables(
     earlier: Path,
     firsts: Mapping[str, Path],
     sets: Mapping[str, tuple[Dataset, str]],
+    sources: Json,
     how: Json,
 ) -> tuple[list[Json], dict[str, bytes]]:
     """A row for each model and set, all classes and the whole face alone; curves of the test.
 
     ``sets`` are val, from which thresholds come, and test; one whose parts are not labelled is
-    passed over. ``how``: batch, device, imgsz (0: that of the weights). What the folder holds
-    already, or an ``earlier`` one of the same, is not done again.
+    passed over. ``sources``: the fingerprint of each set, and of the weights by name. ``how``:
+    batch, device, imgsz (0: that of the weights). What the folder holds already, or an ``earlier``
+    one of the same, is not done again.
     """
     rows, curves = list[Json](), dict[str, bytes]()
     for name, path in firsts.items():
@@ -36,7 +38,7 @@ def tables(
             if not _has_parts(data, split):
                 continue
             where = Path("parts") / f"{name}-{words}"
-            record = {"weights": runs.sha256(path), "data": data.fingerprint(), "split": split}
+            record = {"weights": sources["weights"][name], "data": sources[words], "split": split}
             record |= {"imgsz": how["imgsz"], "thresholds": chosen}
             for place in (folder / where, earlier / where):
                 if (runs.read_json(place / "scores.json") or {}).get("of") == record:
@@ -71,9 +73,7 @@ def _judge(
 
     shutil.rmtree(where, ignore_errors=True)
     where.mkdir(parents=True)
-    described: Json = {"path": str(data.root), "train": "images/train", "val": f"images/{split}"}
-    described |= {"channels": data.channels, "names": dict(enumerate(data.names))}
-    described["fitness"] = [0.0, 1.0]
+    described = data.described(split) | {"fitness": [0.0, 1.0]}
     runs.write_text(where / "data.yaml", yaml.safe_dump(described, sort_keys=False))
     settings = how | {"imgsz": how["imgsz"] or yolo.about(path)["imgsz"]}
     return judging.judge(path, where / "data.yaml", settings, where, chosen)

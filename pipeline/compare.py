@@ -102,15 +102,15 @@ class Compare:
             raise UserError(f"{target} is there; --overwrite replaces it, --name takes another")
         detectors, missing = self._detectors()
         with runs.whole_folder(target) as folder:
-            scenes, ms = _asked(detectors, self._pictures())
+            scenes = _asked(detectors, self._pictures())
             if not scenes:
                 raise UserError(f"{given}: no picture in it can be read")
-            rows = list(self._rows(detectors, scenes, ms))
+            rows = list(self._rows(detectors, scenes))
             rows += [
                 dict.fromkeys(rows[0], "") | {"detector": each, "note": why}
                 for each, why in missing.items()
             ]
-            _write(folder, scenes, ms, rows)
+            _write(folder, scenes, rows)
             runs.write_json(folder / "manifest.json", self._record(len(scenes)))
         print(tables.as_text(rows))
         print(_threads())
@@ -178,7 +178,6 @@ class Compare:
         self,
         detectors: "Mapping[str, tuple[Detector, float]]",
         scenes: "Sequence[Scene]",
-        ms: Mapping[str, list[float]],
     ) -> Iterator[Json]:
         from pipeline.intervals import interval
         from pipeline.judged import judge
@@ -200,7 +199,7 @@ class Compare:
                     "" if name == _OURS else round(alike, 4)
                 )
             yield row | {
-                "ms (median)": round(statistics.median(ms[name]), 2),
+                "ms (median)": round(statistics.median(scene.ms[name] for scene in scenes), 2),
                 "threshold": "its pair's" if name == _OURS else round(threshold, 4),
                 "note": _PAIRS if name == _OURS and judged.faces.any() else "",
             }
@@ -236,40 +235,36 @@ def _pair() -> "Detector":
 def _asked(
     detectors: "Mapping[str, tuple[Detector, float]]",
     pictures: "Iterator[tuple[Scene, Picture]]",
-) -> "tuple[list[Scene], dict[str, list[float]]]":
+) -> "list[Scene]":
     """What each says of each picture, and in how many milliseconds."""
     from tqdm import tqdm
 
-    ms: dict[str, list[float]] = {name: [] for name in detectors}
     scenes: list[Scene] = []
     for scene, picture in tqdm(pictures, unit=" pictures", disable=None, leave=False):
-        answers = {}
+        answers, ms = {}, {}
         for called, (detector, _) in detectors.items():
             for _ in range(0 if scenes else _WARM_UP):
                 detector(picture)
             begin = time.perf_counter()
             answers[called] = detector(picture)
-            ms[called].append((time.perf_counter() - begin) * 1000)
-        scenes.append(replace(scene, answers=answers))
-    return scenes, ms
+            ms[called] = (time.perf_counter() - begin) * 1000
+        scenes.append(replace(scene, answers=answers, ms=ms))
+    return scenes
 
 
 def _is_in(wanted: set[int], number: int, _: float | None) -> bool:
     return number in wanted
 
 
-def _write(
-    folder: Path, scenes: "Sequence[Scene]", ms: Mapping[str, list[float]], rows: Sequence[Json]
-) -> None:
+def _write(folder: Path, scenes: "Sequence[Scene]", rows: Sequence[Json]) -> None:
     runs.write_text(folder / "compare.csv", tables.as_csv(rows))
     runs.write_text(folder / "compare.md", f"{tables.as_markdown(rows)}\n{_threads()}\n")
-    took = [dict(zip(ms, each, strict=True)) for each in zip(*ms.values(), strict=True)]
     listed = [
-        {"id": number, "file_name": scene.name, "ms": {k: round(v, 3) for k, v in each.items()}}
-        for number, (scene, each) in enumerate(zip(scenes, took, strict=True), 1)
+        {"id": number, "file_name": scene.name, "ms": {k: round(v, 3) for k, v in scene.ms.items()}}
+        for number, scene in enumerate(scenes, 1)
     ]
     runs.write_json(folder / "pictures.json", {"images": listed})
-    for name in ms:
+    for name in scenes[0].answers:
         found = []
         for number, scene in enumerate(scenes, 1):
             answer = scene.answers[name]

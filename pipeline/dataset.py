@@ -60,6 +60,12 @@ class Dataset:
         """Of its pictures: three, or those of its heatmaps."""
         return int(self.manifest().get("channels", 3))
 
+    def described(self, judged: str) -> Json:
+        """What Ultralytics is told of it in a yaml, to learn from it or to judge a split."""
+        described: Json = {"path": str(self.root), "train": "images/train"}
+        described |= {"val": f"images/{judged}", "channels": self.channels}
+        return described | {"names": dict(enumerate(self.names))}
+
     def origin(self) -> Json:
         """What a result that is made from the dataset tells of it."""
         return {key: value for key, value in self.manifest().items() if key in _ORIGIN}

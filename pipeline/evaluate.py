@@ -158,7 +158,11 @@ class Evaluate:
             scenes = self._scenes(asked, others, thresholds)
             chosen, measured = judge(scenes["val"]), judge(scenes["test"])
             partners = {key: first for key, (first, _) in who.seconds.items()}
-            judges = verdict.Judges(chosen, thresholds, partners, self.precision)
+            carried = {
+                key: (second.first or thresholds[first], second.threshold)
+                for key, (first, second) in who.seconds.items()
+            }
+            judges = verdict.Judges(chosen, thresholds, partners, self.precision, carried)
             if self.split == UNLABELLED:
                 found, pictures = verdict.silence(judges, measured, self.by), dict[str, bytes]()
             else:
@@ -167,7 +171,9 @@ class Evaluate:
             if self.parts:
                 firsts = {shipped.called(path): path for path in map(shipped.find, self.stage1)}
                 sets = {"val": (validation, "val"), "test": (data, self.split)}
-                rows, curves = classes.tables(folder, target, firsts, sets, how)
+                known = record["sources"] | {"val": record["sources"]["validation"]}
+                known["test"] = known["data"]
+                rows, curves = classes.tables(folder, target, firsts, sets, known, how)
                 found["parts"], pictures = rows, pictures | curves
             report.write(folder, name, record, found, pictures)
             made = {"thresholds": thresholds, "made": runs.provenance() | how}

@@ -65,7 +65,7 @@ class Judged:
         """Of all faces those of which something is true; the others are to be ignored."""
         mask = np.array([any(f.get(fact) == value for f in s.of_faces) for s in self.scenes], bool)
         chosen = [_among(scene, fact, value) for scene in self.part(mask).scenes]
-        return Judged(chosen, judge(chosen).said, self.groups.part(mask))
+        return judge(chosen, self.groups.part(mask))
 
 
 def _among(scene: Scene, fact: str, value: str) -> Scene:
@@ -75,11 +75,11 @@ def _among(scene: Scene, fact: str, value: str) -> Scene:
     return replace(scene, truth=scene.truth[mine], ignored=ignored, of_faces=of_faces)
 
 
-def judge(scenes: Sequence[Scene]) -> Judged:
+def judge(scenes: Sequence[Scene], groups: Groups | None = None) -> Judged:
     """Everything that every detector says of the scenes, which all have asked the same ones."""
     names = list(scenes[0].answers) if scenes else []
-    groups = grouped([scene.group or scene.name for scene in scenes])
-    return Judged(scenes, {name: _said(scenes, name) for name in names}, groups)
+    own = groups or grouped([scene.group or scene.name for scene in scenes])
+    return Judged(scenes, {name: _said(scenes, name) for name in names}, own)
 
 
 def _said(scenes: Sequence[Scene], name: str) -> Said:

@@ -19,7 +19,7 @@ TITLES = {
     "missed": "Pictures in which the first stage finds no face, and who recovers one",
     "unions": "The union that measures best on validation",
     "pairs": "End to end: the first stage, then another where it is silent",
-    "together": "End to end at the two thresholds that validation likes best together",
+    "together": "End to end at the two thresholds that validation likes best, or the weights carry",
     "points": "Every detector at its thresholds (points.csv has more of them)",
 }
 _WORDS = {

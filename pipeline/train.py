@@ -171,14 +171,8 @@ class _Training:
 
     def described(self, data: "Dataset", judged: str) -> str:
         """What Ultralytics, and our own pictures, are told of the data."""
-        content: Json = {
-            "path": str(data.root),
-            "train": "images/train",
-            "val": f"images/{judged}",
-            "channels": data.channels,
-            "names": dict(enumerate(self._names(data))),
-            "fitness": list(self.schedule.fitness),
-        }
+        content = data.described(judged) | {"names": dict(enumerate(self._names(data)))}
+        content["fitness"] = list(self.schedule.fitness)
         if len(self._names(data)) < len(data.names):
             content["only"] = data.face
         return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)

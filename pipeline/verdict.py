@@ -7,7 +7,7 @@ threshold that keeps a precision on what it misses of validation.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,7 @@ class Judges:
     thresholds: Mapping[str, float]  # of the first stages
     partners: Mapping[str, str]  # of each second stage, its first
     precision: float  # that who answers must keep
+    carried: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # in stage 2's weights
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def tables(judges: Judges, test: Judged, by: Sequence[str] = ()) -> dict[str, li
         "verdict": [
             row
             for other, base in judges.partners.items()
-            for row in _verdict(judges, parts, base, other)
+            for row in _verdict(judges, parts, [each for each in pairs if each.base == base], other)
         ],
         **silence(judges, test, by),
         "models": [row for name in names for row in points.model_rows(validation, test, name)],
@@ -80,7 +81,10 @@ def tables(judges: Judges, test: Judged, by: Sequence[str] = ()) -> dict[str, li
         "missed": [_missed(part, words, each, judges) for each in pairs for words, part in parts],
         "pairs": [row for each in pairs for row in _detected(judges, parts, each)],
         "together": [
-            row for each in pairs for row in _together(judges, parts, each.base, each.other)
+            row
+            for each in pairs
+            for chosen_by, conf, limit in _thresholds(judges, each)
+            for row in _together(parts, each, chosen_by, conf, limit)
         ],
         "unions": [row for base in judges.thresholds for row in _union(judges, parts, base, pairs)],
     }
@@ -89,28 +93,29 @@ def tables(judges: Judges, test: Judged, by: Sequence[str] = ()) -> dict[str, li
 def silence(judges: Judges, test: Judged, by: Sequence[str]) -> dict[str, list[Json]]:
     """How often each finds no face, and the time it takes: asks for no truth."""
     pictures = test.part(np.array([scene.level != "no face" for scene in test.scenes]))
-    parts = list(slices(pictures, by))
-    return {"silent": [row for words, part in parts for row in _silence(judges, words, part)]}
+    single = {name: ranked(judges.validation, name).best() for name in test.said}
+    single |= judges.thresholds
+    pairs = [pair(judges, base, other) for other, base in judges.partners.items()]
+    parts = slices(pictures, by)
+    return {"silent": [row for words, p in parts for row in _silence(words, p, single, pairs)]}
 
 
-def _silence(judges: Judges, words: str, part: Judged) -> Iterator[Json]:
+def _silence(
+    words: str, part: Judged, single: Mapping[str, float], pairs: Sequence[Pair]
+) -> Iterator[Json]:
     """Each detector alone, at its own threshold, and each pair at the two that were chosen."""
-    behind = {other for other in judges.partners if other in part.said}
-    for name in part.said:
-        conf = judges.thresholds.get(name)
-        conf = ranked(judges.validation, name).best() if conf is None else conf
+    behind = {each.other for each in pairs}
+    for name, conf in single.items():
         # What stands on a first stage takes the time of that one, too: told of the pair.
         ms = math.nan if name in behind else _ms(part, name)
         yield _silence_row(words, name, part, silent(part, name, conf), f"{conf:.3f}", ms)
-    for other in behind:
-        base = judges.partners[other]
-        each = pair(judges, base, other)
-        quiet = silent(part, base, each.conf)
-        both = quiet & silent(part, other, each.limit)
+    for each in pairs:
+        quiet = silent(part, each.base, each.conf)
+        both = quiet & silent(part, each.other, each.limit)
         limit = f"{each.limit:.3f}" if math.isfinite(each.limit) else "never"
         limits = f"{each.conf:.3f} > {limit}"
-        ms = _ms(part, base) + float(quiet.mean()) * _ms(part, other)
-        yield _silence_row(words, f"{base} > {other}", part, both, limits, ms)
+        ms = _ms(part, each.base) + float(quiet.mean()) * _ms(part, each.other)
+        yield _silence_row(words, f"{each.base} > {each.other}", part, both, limits, ms)
 
 
 def _ms(part: Judged, name: str) -> float:
@@ -216,27 +221,34 @@ def _detected(judges: Judges, parts: Sequence[tuple[str, Judged]], asked: Pair) 
         }
 
 
+def _thresholds(judges: Judges, each: Pair) -> Iterator[tuple[str, float, float]]:
+    """Two thresholds of a pair and who chose them; of a first stage alone, one."""
+    if each.other == each.base:
+        yield "validation", ranked(judges.validation, each.base).best(), math.inf
+        return
+    yield "validation", *_best_together(judges.validation, each.base, each.other)
+    if each.other in judges.carried and judges.partners[each.other] == each.base:
+        yield "its weights", *judges.carried[each.other]
+
+
 def _together(
-    judges: Judges, parts: Sequence[tuple[str, Judged]], base: str, other: str
+    parts: Sequence[tuple[str, Judged]], each: Pair, chosen_by: str, conf: float, limit: float
 ) -> Iterator[Json]:
-    """A first stage and another at the two thresholds that validation likes best together.
+    """A first stage and another at two thresholds that were chosen for both.
 
     Another may be worth asking also where the first has a box, but is not sure of it. Beside it
     the first alone, at the one threshold that validation likes best.
     """
-    behind = "" if base == other else other
-    if behind:
-        conf, limit = _best_together(judges.validation, base, other)
-    else:
-        conf, limit = ranked(judges.validation, base).best(), math.inf
+    behind = "" if each.base == each.other else each.other
     for words, part in parts:
-        found = detection(part, base, conf, behind, limit)
+        found = detection(part, each.base, conf, behind, limit)
         faces, alarms = found.faces > 0, found.boxes[found.faces == 0] > 0
         low, high = interval(found.right, found.faces, part.groups)
         yield {
-            "first": base,
+            "first": each.base,
             "then": behind or "-",
             "slice": words,
+            "chosen by": chosen_by,
             "threshold": round(conf, 4),
             "then's": round(limit, 4) if behind else "",
             "faces": int(found.faces.sum()),
@@ -284,18 +296,16 @@ def as_precise(validation: Judged, name: str, precision: float) -> float:
 
 
 def _verdict(
-    judges: Judges, parts: Sequence[tuple[str, Judged]], base: str, second: str
+    judges: Judges, parts: Sequence[tuple[str, Judged]], asked: Sequence[Pair], second: str
 ) -> Iterator[Json]:
     """Whether a second stage recovers more than the best of those who are none, slice by slice.
 
     The best is the one that measures best here, which is in its favour.
     """
-    conf = judges.thresholds[base]
-    asked = [pair(judges, base, name) for name in judges.validation.said]
     (own,) = [each for each in asked if each.other == second]
     cheap = [each for each in asked if each.other not in judges.partners]
     for words, part in with_faces(parts):
-        lost = part.part(silent(part, base, conf) & (part.faces > 0))
+        lost = part.part(silent(part, own.base, own.conf) & (part.faces > 0))
         mine = recovers(lost, second, own.limit)
         theirs = {each.called: recovers(lost, each.other, each.limit) for each in cheap}
         best = max(theirs, key=lambda name: theirs[name].sum())
@@ -304,7 +314,7 @@ def _verdict(
         said = "nothing is missed" if not len(gained) else "too few to tell"
         said = "better" if low > 0 else "worse" if high < 0 else said
         yield {
-            "missed by": base,
+            "missed by": own.base,
             "second stage": second,
             "slice": words,
             "missed": len(gained),

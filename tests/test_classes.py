@@ -12,6 +12,7 @@ from pipeline.prepare import Prepare
 from pipeline.yolo import judging
 
 FIGURES = {"P": 0.1, "R": 0.1, "F1": 0.1, "AP50": 0.8, "AP50-95": 0.6}
+SOURCES = {"weights": {"first": "a"}, "val": "b", "test": "c"}
 HOW = {"batch": 4, "device": "cpu", "imgsz": 64}
 
 
@@ -51,7 +52,9 @@ def weights(tmp_path):
 
 def test_thresholds_are_those_of_validation(data, asked, tmp_path):
     sets = {"val": (data, "val"), "test": (data, "test")}
-    rows, curves = classes.tables(tmp_path / "a", tmp_path / "b", weights(tmp_path), sets, HOW)
+    rows, curves = classes.tables(
+        tmp_path / "a", tmp_path / "b", weights(tmp_path), sets, SOURCES, HOW
+    )
 
     assert asked == [{}, dict.fromkeys(PARTS, 0.2)]
     assert [(row["model"], row["set"], row["classes"]) for row in rows] == [
@@ -67,7 +70,7 @@ def test_without_validation_there_are_areas_alone(data, asked, tmp_path):
         (f"ibug={data.root.parents[1] / 'faces'}",), "bare", "face", split="4:2:2"
     ).run()
     sets = {"val": (Dataset(faces), "val"), "test": (data, "test")}
-    rows, _ = classes.tables(tmp_path / "a", tmp_path / "b", weights(tmp_path), sets, HOW)
+    rows, _ = classes.tables(tmp_path / "a", tmp_path / "b", weights(tmp_path), sets, SOURCES, HOW)
 
     assert len(asked) == 1
     assert {row["set"] for row in rows} == {"test"}
@@ -79,13 +82,13 @@ def test_what_was_judged_is_not_judged_again(data, asked, tmp_path):
     """Not after a kill, not in another result of the same; but of other weights it is."""
     sets = {"val": (data, "val"), "test": (data, "test")}
     given = weights(tmp_path)
-    first = classes.tables(tmp_path / "a", tmp_path / "none", given, sets, HOW)
-    again = classes.tables(tmp_path / "a", tmp_path / "none", given, sets, HOW)
-    copied = classes.tables(tmp_path / "c", tmp_path / "a", given, sets, HOW)
+    first = classes.tables(tmp_path / "a", tmp_path / "none", given, sets, SOURCES, HOW)
+    again = classes.tables(tmp_path / "a", tmp_path / "none", given, sets, SOURCES, HOW)
+    copied = classes.tables(tmp_path / "c", tmp_path / "a", given, sets, SOURCES, HOW)
 
     assert first == again == copied
     assert len(asked) == 2
     assert json.loads((tmp_path / "c" / "parts" / "first-val" / "scores.json").read_text())
-    given["first"].write_bytes(b"others")
-    classes.tables(tmp_path / "a", tmp_path / "none", given, sets, HOW)
+    other = SOURCES | {"weights": {"first": "z"}}
+    classes.tables(tmp_path / "a", tmp_path / "none", given, sets, other, HOW)
     assert len(asked) == 4

@@ -188,3 +188,14 @@ def test_how_often_nothing_is_found_and_how_long_it_takes():
     assert found["third"]["without a face"] == 0.75
     assert found["first > second"]["ms a picture"] == 10 + 0.75 * 4
     assert (found["second"]["ms a picture"], found["third"]["ms a picture"]) == ("", "")
+
+
+def test_a_pair_is_told_at_the_thresholds_of_its_weights():
+    """As it is shipped, beside what validation would choose."""
+    judges = Judges(judge(SCENES), {"first": 0.5}, {"second": "first"}, 0.9, {"second": (0.5, 0.9)})
+    found = rows(tables(judges, judge(SCENES)), "together", slice="all", then="second")
+    told = {row["chosen by"]: row for row in found}
+
+    assert (told["its weights"]["threshold"], told["its weights"]["then's"]) == (0.5, 0.9)
+    assert told["its weights"]["recall"] == 0
+    assert told["validation"]["recall"] == 0.6
