@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from skimage import data
 
-from pipeline import annotate, heatmaps, images, occlude, samples, shipped
+from pipeline import annotate, draw, images, occlude, samples, shipped
 from pipeline.boxes import around
 from pipeline.images import Letterbox, Picture
 from pipeline.parts import IBUG68, Points
@@ -55,7 +55,7 @@ def main() -> None:
         faces, shown = detector(covered), always(covered).heatmap
         assert shown is not None
         letterbox = Letterbox(**shown.facts["letterbox"])  # type: ignore[arg-type]
-        heat = heatmaps.overlay(covered, shown.stack.max(axis=0), letterbox)
+        heat = draw.overlay(covered, shown.stack.max(axis=0), letterbox)
         columns.append(np.concatenate([annotate.annotated(covered, faces, faces.outcome), heat]))
     target = Path(__file__).with_name("fallback.jpg")
     target.write_bytes(images.encode(np.concatenate(columns, axis=1), ".jpg", quality=88))

@@ -6,6 +6,7 @@
 - From the heatmap without a second network: its largest bright region.
 """
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.boxes import Boxes
+from pipeline.dataset import Dataset
 from pipeline.errors import UserError
-from pipeline.heatmaps import Stack
+from pipeline.heatmap_files import Stack
 from pipeline.images import Letterbox
 from pipeline.parts import PARTS, WHOLE_FACE
 from pipeline.yolo import Found
@@ -108,3 +110,15 @@ def _best_of_each(found: Found, known: NDArray[np.float64]) -> Iterator[int]:
 
 def _one(box: Boxes, score: float) -> Found:
     return Found(box, np.array([score], np.float32), np.zeros(1, np.int64))
+
+
+def learned(data: Dataset) -> FaceFromParts | None:
+    """Where parts lie in a face, learned from training labels of upright faces, if there are."""
+    if data.names != list(PARTS):
+        return None
+    labels = (data.labels(row) for row in data.rows("train") if not row["turned"])
+    try:
+        return fit(labels)
+    except UserError as error:
+        print(f"{data.root}: {error}; no faces are fitted to parts", file=sys.stderr)
+        return None

@@ -164,12 +164,14 @@ class _ThesisWay:
         return len(pictures)
 
     def _draw(self, path: Path, target: Path) -> None:
-        from pipeline import heatmaps, images
+        from pipeline import heatmap_files, heatmaps, images
 
         looked = next(self.stage.look([self.stage.load(images.read(path))]))
         maps, stacks = self.stage.heatmaps(looked, [self.recipe])[0]
-        facts = heatmaps.facts_of(self.recipe, self.stage.names, looked.squares[0])
-        heatmaps.write(target, stacks[0], facts | heatmaps.score_facts(maps, self.stage.names)[0])
+        facts = heatmap_files.facts_of(self.recipe, self.stage.names, looked.squares[0])
+        heatmap_files.write(
+            target, stacks[0], facts | heatmaps.score_facts(maps, self.stage.names)[0]
+        )
 
 
 def _film(path: Path, count: int) -> None:

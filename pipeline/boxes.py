@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 Boxes = NDArray[np.float32]  # (N, 4) x1, y1, x2, y2
 
+ENOUGH = 0.5  # IoU with a face from which a box of it is right
+
 
 def as_boxes(values: object) -> Boxes:
     """Anything that holds four numbers a row, as a float32 array of shape (N, 4)."""

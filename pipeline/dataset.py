@@ -123,12 +123,16 @@ def label_path(root: Path, split: str, picture: str) -> Path:
 
 def write_labels(path: Path, boxes: Boxes, classes: NDArray[np.int64], size: Sequence[int]) -> None:
     """Write a label file; size is width and height of the picture."""
+    path.write_text(label_lines(boxes, classes.tolist(), size), encoding="utf-8", newline="\n")
+
+
+def label_lines(boxes: Boxes, classes: Sequence[int], size: Sequence[int]) -> str:
+    """What stands in a label file."""
     shares = box.to_cxcywh_share(boxes, *size)
-    lines = [
+    return "".join(
         f"{number} " + " ".join(f"{value:.6f}" for value in row) + "\n"
-        for number, row in zip(classes.tolist(), shares.tolist(), strict=True)
-    ]
-    path.write_text("".join(lines), encoding="utf-8", newline="\n")
+        for number, row in zip(classes, shares.tolist(), strict=True)
+    )
 
 
 def read_labels(path: Path, size: Sequence[int]) -> tuple[Boxes, NDArray[np.int64]]:

@@ -3,6 +3,7 @@
 A run is ``runs/detect/NAME``::
 
     frames.csv         a row for every face, or for a frame without; in order, none left out
+    frames.jsonl       a line for every frame, with what was not believed, too
     predictions.json   COCO's results form; pictures.json lists the pictures
     annotated/         pictures and videos with the faces drawn
     labels/ heatmaps/  with --save-txt, --save-heatmaps
@@ -74,6 +75,10 @@ class Detect:
     faces: int = 1
     """So many are looked for: in frames where stage 1 finds fewer, stage 2 is asked."""
 
+    always: bool = False
+    """Ask stage 2 of every frame, which changes no outcome: for 'uncover inspect', where stage 1's
+    threshold can then be raised as well as lowered."""
+
     hold: float = 0.0
     """Carry the last face over gaps of at most so many seconds; marked held, no detection."""
 
@@ -144,6 +149,7 @@ class Detect:
             iou=self.iou,
             faces=self.faces,
             keep=self.save_heatmaps,
+            always=self.always,
         )
         record = self._record(given, detector)
         with runs.alone(target):
@@ -186,11 +192,14 @@ class Detect:
 
     def _record(self, given: "list[Input]", detector: "TwoStage") -> Json:
         """What the result follows from."""
-        from pipeline import media, shipped
+        from pipeline import media, results, shipped
+        from pipeline.two_stage import LEAST
 
         without = {"sources", "name", "resume", "overwrite", "reconnect", "device"}
         settings = {key: value for key, value in asdict(self).items() if key not in without}
+        settings["form"] = results.FORM
         settings |= {"conf": detector.conf, "fallback_conf": detector.fallback_conf}
+        settings["least"] = LEAST
         settings |= {"imgsz": detector.first.imgsz, "device": detector.first.network.device.type}
         weights = [name for name in (self.stage1, self.fallback) if name != "none"]
         hashes = {name: runs.sha256(shipped.find(name)) for name in weights}
@@ -224,8 +233,9 @@ class Detect:
             return True
         target.mkdir(parents=True, exist_ok=True)
         for old in target.iterdir():  # the config last: killed here, it is still known as ours
-            if old != config:
+            if old.name not in {config.name, runs.MARKS}:
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
         weights = {"stage1": self.stage1, "fallback": self.fallback}
-        runs.write_json(config, record | {"weights": weights, "made": runs.provenance()})
+        made = {"weights": weights, "folder": str(Path.cwd()), "made": runs.provenance()}
+        runs.write_json(config, record | made)
         return True

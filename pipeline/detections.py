@@ -16,7 +16,9 @@ if TYPE_CHECKING:  # it brings torch
 
 How = Literal["found", "recovered", "held"]
 Outcome = Literal["found", "recovered", "held", "missed", "unreadable"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 _KINDS: tuple[How, ...] = get_args(How)
+SAME = 0.45  # IoU from which a box of stage 2 repeats a face that stage 1 has found
 STAGES: dict[str, str] = {"found": "rgb", "recovered": "heatmap"}  # of all else: none
 
 
@@ -32,6 +34,19 @@ class Parts:
     def none() -> "Parts":
         """Nothing was seen."""
         return Parts(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), ())
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """What a stage takes for faces, best first, down to scores at which it is not believed."""
+
+    boxes: Boxes  # (N, 4) pixels of the picture
+    scores: NDArray[np.float32]  # (N,)
+
+    @staticmethod
+    def none() -> "Candidates":
+        """Nothing, however unsure."""
+        return Candidates(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +68,8 @@ class Detections:
     reason: str = ""  # why there are fewer faces than were looked for
     parts: Parts = field(default_factory=Parts.none)
     best: Mapping[str, float] = field(default_factory=dict)  # the best score of every part
+    first: Candidates = field(default_factory=Candidates.none)  # of stage 1
+    second: Candidates | None = None  # of stage 2; none: it was not asked
     weak: bool = False  # no part is as sure as a part should be: an "empty" heatmap
     ms: Mapping[str, float] = field(default_factory=dict)  # milliseconds of each step
     heatmap: Heatmap | None = field(default=None, repr=False)

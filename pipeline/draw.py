@@ -1,4 +1,4 @@
-"""Pictures for people: boxes with names on photographs, sheets of many."""
+"""Pictures for people: boxes with names, and heat, on photographs; sheets of many."""
 
 import math
 from collections.abc import Sequence
@@ -92,6 +92,30 @@ def sheet(
 def colour_of(name: str) -> Colour:
     """The colour of a class by its name; a class that is no part looks like the whole face."""
     return (PART_COLOURS | _OTHER_COLOURS).get(name, PART_COLOURS[PARTS[WHOLE_FACE]])
+
+
+def overlay(picture: Picture, heat: NDArray[np.uint8], letterbox: Letterbox) -> Picture:
+    """One map (H, W) over its greyed picture: even colours, and opacity by evidence."""
+    height, width = picture.shape[:2]
+    scale = np.array([heat.shape[1] / letterbox.out_width, heat.shape[0] / letterbox.out_height])
+    (left, top), (inner, outer) = np.array(letterbox.offset) * scale, letterbox.size * scale
+    # Map cells are squares of the letterboxed picture: cut the content out, cell by cell.
+    matrix = np.array([[width / inner, 0, -left * width / inner], [0, height / outer, 0]])
+    matrix[1, 2] = -top * height / outer
+    matrix[:, 2] += matrix[:, :2] @ [0.5, 0.5] - [0.5, 0.5]
+    large = cv2.warpAffine(heat, matrix, (width, height), flags=cv2.INTER_LINEAR)
+    share = np.asarray(large, np.float32)[..., None] / 255
+    # Grey, because the heat's colours are those of skin and cloth; the root lets weak show.
+    grey = picture.mean(axis=2, keepdims=True) * 0.6 + 40
+    opacity = np.sqrt(share) * 0.85
+    mixed = grey * (1 - opacity) + colours(np.asarray(large)) * opacity
+    return np.asarray(np.clip(mixed + 0.5, 0, 255), np.uint8)
+
+
+def colours(heat: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The colour (H, W, 3) of each value of a map (H, W)."""
+    painted = cv2.applyColorMap(heat, cv2.COLORMAP_INFERNO)
+    return np.asarray(cv2.cvtColor(painted, cv2.COLOR_BGR2RGB), np.float32)
 
 
 def _framed(tile: Tile, colours: Sequence[Colour], side: int) -> Picture:

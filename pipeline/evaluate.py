@@ -12,7 +12,6 @@ A result is ``runs/evaluate/NAME``::
     manifest.json    settings, weights, data, thresholds, versions
 """
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +23,6 @@ from pipeline.errors import UserError
 from pipeline.runs import Json
 
 if TYPE_CHECKING:  # these bring torch, which --help need not wait for
-    from pipeline.alternatives import FaceFromParts
     from pipeline.dataset import Dataset
     from pipeline.judged import Judged
     from pipeline.predictions import Detectors, Scene
@@ -177,6 +175,8 @@ class Evaluate:
                 found["parts"], pictures = rows, pictures | curves
             report.write(folder, name, record, found, pictures)
             made = {"thresholds": thresholds, "made": runs.provenance() | how}
+            made["pairs"] = {key: [partners[key], *both] for key, both in carried.items()}
+            made |= self._places(who)
             runs.write_json(folder / "manifest.json", record | made)
         report.tell(found)
         print(target / "report.html")
@@ -226,7 +226,7 @@ class Evaluate:
 
     def _opened(self, validation: "Dataset") -> "tuple[Detectors, dict[str, float]]":
         """The networks by their names, and the thresholds of the first stages."""
-        from pipeline import yolo
+        from pipeline import alternatives, yolo
         from pipeline.predictions import Detectors
         from pipeline.stage1 import device_of, open_control, open_stage1
         from pipeline.stage2 import open_stage2
@@ -259,7 +259,7 @@ class Evaluate:
             )
             for path in map(shipped.find, self.control)
         }
-        return Detectors(firsts, seconds, controls, _geometry(validation)), thresholds
+        return Detectors(firsts, seconds, controls, alternatives.learned(validation)), thresholds
 
     def _scenes(
         self,
@@ -363,6 +363,18 @@ class Evaluate:
                     out[file] = images.encode(sheet, ".jpg", 88)
         return out
 
+    def _places(self, who: "Detectors") -> Json:
+        """Where pictures and weights lie, for who looks into the result."""
+        from pipeline.dataset import open_dataset
+
+        files = map(shipped.find, (*self.stage1, *self.stage2))
+        names = {"data": self.data, "empty": self.empty}
+        return {
+            "datasets": {key: str(open_dataset(name).root) for key, name in names.items() if name},
+            "weights": {shipped.called(path): str(path) for path in files},
+            "sides": {name: stage.imgsz for name, stage in who.firsts.items()},
+        }
+
     def _picture(self, scene: "Scene") -> Path:
         """Where the picture of a scene lies."""
         from pipeline.dataset import EMPTY, open_dataset
@@ -371,18 +383,3 @@ class Evaluate:
         return open_dataset(self.empty if window else self.data).picture(
             {"split": scene.split, "name": scene.name}
         )
-
-
-def _geometry(data: "Dataset") -> "FaceFromParts | None":
-    """Where parts lie in a face, learned from training labels of upright faces, if there are."""
-    from pipeline import alternatives
-    from pipeline.parts import PARTS
-
-    if data.names != list(PARTS):
-        return None
-    labels = (data.labels(row) for row in data.rows("train") if not row["turned"])
-    try:
-        return alternatives.fit(labels)
-    except UserError as error:
-        print(f"{data.root}: {error}; no faces are fitted to parts", file=sys.stderr)
-        return None

@@ -99,7 +99,7 @@ class Extract:
             else:
                 orders.append(order)
         if orders:
-            known = {"sha256": sha256, "threshold": about.get("threshold")}
+            known = {"sha256": sha256, "threshold": about.get("threshold"), "asked": self.weights}
             self._write(data, orders, weights, imgsz, known)
         return self._target(recipes[0], len(recipes))
 

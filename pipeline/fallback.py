@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from pipeline import boxes as box
-from pipeline import heatmaps
+from pipeline import heatmap_files
+from pipeline.boxes import ENOUGH
 from pipeline.dataset import EMPTY, Dataset
 from pipeline.images import Letterbox
-from pipeline.judged import ENOUGH
 from pipeline.missed import lowest
 from pipeline.parts import PARTS, WHOLE_FACE
 from pipeline.predictions import LEAST
@@ -38,7 +38,7 @@ def chosen(second: Stage2, data: Dataset, beside: Dataset | None, conf: float) -
         silent += _silent(beside, "val" + EMPTY, conf)
     scores, right = list[float](), list[bool]()
     for source, row in silent:
-        stack, _ = heatmaps.read(source.picture(row))
+        stack, _ = heatmap_files.read(source.picture(row))
         whole = Letterbox(*row["size"], *row["size"])  # labels lie on the square, too
         found = second.boxes([stack], [whole], LEAST)[0]
         if len(found.scores):

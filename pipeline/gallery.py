@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import draw, heatmaps, images
+from pipeline import draw, images
 from pipeline.judged import Judged
 from pipeline.missed import answered, recovers, silent
 from pipeline.predictions import Scene
@@ -55,7 +55,7 @@ def sheet(
         picture = images.read(where(scene))
         looked = next(first.look([first.load(picture)]))
         _, stacks = first.heatmaps(looked, [second.recipe])[0]
-        seen = heatmaps.overlay(picture, stacks[0].max(axis=0), looked.squares[0])
+        seen = draw.overlay(picture, stacks[0].max(axis=0), looked.squares[0])
         answer = scene.answers[pair.other]
         boxes = np.concatenate([scene.truth, answer.boxes[:1]])
         kinds = np.array([0] * len(scene.truth) + [1] * len(answer.boxes[:1]), np.int64)

@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from pipeline import dataset, draw, heatmaps, images, runs
+from pipeline import dataset, draw, heatmap_files, heatmaps, images, runs
 from pipeline.boxes import Boxes
 from pipeline.dataset import Dataset, label_path, write_labels
 from pipeline.errors import UserError
@@ -168,8 +168,8 @@ class Pass:
                 for place, number in enumerate(looked.numbers):
                     job = part[number]
                     more = self.facts | scores[place] | {"picture": f"{job.split}/{job.name}"}
-                    about = heatmaps.facts_of(recipe, names, looked.squares[place], **more)
-                    yield partial(heatmaps.write, job.heatmap(folder), stacks[place], about)
+                    about = heatmap_files.facts_of(recipe, names, looked.squares[place], **more)
+                    yield partial(heatmap_files.write, job.heatmap(folder), stacks[place], about)
 
 
 def _finish(data: Dataset, folder: Path, target: Path, recipe: Recipe) -> Json:
@@ -180,7 +180,7 @@ def _finish(data: Dataset, folder: Path, target: Path, recipe: Recipe) -> Json:
         for row in data.rows():
             split = row["split"]
             path = Job(split, row["name"]).heatmap(folder)
-            facts = heatmaps.read_facts(path)
+            facts = heatmap_files.read_facts(path)
             line = _line(row, path.name, facts)
             file.write(json.dumps(line) + "\n")
             boxes, classes = data.labels(row)
@@ -230,9 +230,9 @@ def _line(row: Json, name: str, facts: Json) -> Json:
 
 def _tile(data: Dataset, row: Json, path: Path, boxes: Boxes) -> draw.Tile:
     """A heatmap over its picture; of a stack, the strongest class at each place."""
-    stack, facts = heatmaps.read(path)
+    stack, facts = heatmap_files.read(path)
     picture = images.read(data.picture(row))
-    shown = heatmaps.overlay(picture, stack.max(axis=0), Letterbox(**facts["letterbox"]))
+    shown = draw.overlay(picture, stack.max(axis=0), Letterbox(**facts["letterbox"]))
     score = facts["best"][PARTS[WHOLE_FACE]]
     words = [row["split"], row["level"], f"whole face {score:.2f}"]
     caption = " · ".join(word for word in words if word)

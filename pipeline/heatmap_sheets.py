@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
-from pipeline import draw, heatmaps, images, media, runs
+from pipeline import draw, heatmap_files, heatmaps, images, media, runs
 from pipeline.annotations import Report
 from pipeline.errors import UserError
 from pipeline.images import Letterbox, Picture
@@ -81,6 +81,7 @@ def write(
                 "left_out": dict(report.counts),
                 "left_out_examples": [str(skip) for skip in report.skips],
                 "weights": facts["weights"],
+                "folder": str(Path.cwd()),
                 "made": runs.provenance(),
             }
             runs.write_json(folder / "manifest.json", order.record | manifest)
@@ -92,7 +93,7 @@ def sheet(view: View, names: Sequence[str], side: int = 250) -> Picture:
     picture, best, weak = view.picture, view.facts["best"], view.facts["weak"]
     nothing, none = view.found.boxes[:0], view.found.classes[:0]
     boxes, classes = view.found.boxes, view.found.classes
-    average = heatmaps.overlay(picture, view.average[0], view.letterbox)
+    average = draw.overlay(picture, view.average[0], view.letterbox)
     words = "1 box" if len(boxes) == 1 else f"{len(boxes)} boxes"
     tiles = [
         draw.Tile(picture, boxes, classes, f"stage 1: {words}", _score_words(view.found, names)),
@@ -100,7 +101,7 @@ def sheet(view: View, names: Sequence[str], side: int = 250) -> Picture:
     ]
     for number, name in enumerate(names):
         mark = "weak" if name in weak else "found"
-        shown = heatmaps.overlay(picture, view.stack[number], view.letterbox)
+        shown = draw.overlay(picture, view.stack[number], view.letterbox)
         tiles.append(draw.Tile(shown, nothing, none, f"{name}  {best[name]:.2f}", mark))
     scale = "each map by itself" if view.recipe.scale == "minmax" else "one scale for all maps"
     title = f"{view.frame.name} · {view.recipe.method} · {scale}"
@@ -112,7 +113,7 @@ def _bar(width: int, recipe: Recipe, length: int = 256, height: int = 34) -> Pic
     """A strip that says what the colours of the maps mean."""
     strip = np.full((height, width, 3), draw.PAPER, np.uint8)
     ramp = np.arange(length) * 256 // length
-    strip[4:18, 100 : 100 + length] = heatmaps.colours(ramp.astype(np.uint8)[None])
+    strip[4:18, 100 : 100 + length] = draw.colours(ramp.astype(np.uint8)[None])
     image = Image.fromarray(strip)
     pen, font = ImageDraw.Draw(image), ImageFont.load_default(13)
     peak = "its own strongest" if recipe.scale == "minmax" else f"{recipe.peak:.3g} and more"
@@ -198,7 +199,7 @@ def _views(
                 frame, picture = part[one]
                 more = facts | scores[place] | {"picture": frame.name, "seconds": frame.seconds}
                 box, both_maps = looked.squares[place], (stacks[place], averages[place])
-                about = heatmaps.facts_of(recipe, stage.names, box, **more)
+                about = heatmap_files.facts_of(recipe, stage.names, box, **more)
                 views[one, number] = View(
                     frame, picture, box, *both_maps, found[place], about, recipe
                 )
@@ -208,7 +209,7 @@ def _views(
 
 def _write(view: View, folder: Path) -> None:
     kept = view.average if view.recipe.compose == "average" else view.stack
-    heatmaps.write(folder / f"{view.frame.name}.tif", kept, view.facts)
+    heatmap_files.write(folder / f"{view.frame.name}.tif", kept, view.facts)
     images.write(folder / f"{view.frame.name}.jpg", sheet(view, view.facts["names"]), quality=90)
 
 

@@ -16,7 +16,6 @@ from pipeline import boxes as box
 from pipeline.intervals import Groups, grouped
 from pipeline.predictions import Scene
 
-ENOUGH = 0.5  # IoU
 OVERLAPS = np.arange(50, 100, 5) / 100  # IoU at which a box is right, from ENOUGH on
 _COVERED = 0.5  # of a box, by a face to be ignored
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.judged import ENOUGH, Judged
+from pipeline.boxes import ENOUGH
+from pipeline.judged import Judged
 
 LOOSE = 0.3  # IoU, beside it
 

@@ -1,4 +1,8 @@
-"""A detection run as files: a row for every frame, COCO's form, a summary."""
+"""A detection run as files: a row for every frame, COCO's form, a summary.
+
+``frames.jsonl`` is for programs: a line for every frame with all that is known of it, candidates
+under the thresholds included. ``frames.csv`` is for people.
+"""
 
 import csv
 import json
@@ -6,16 +10,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 
 from pipeline import runs, tables
-from pipeline.detections import STAGES, Detections, Outcome
+from pipeline.detections import OUTCOMES, STAGES, Candidates, Detections, Parts
 from pipeline.runs import Json
 from pipeline.video import Frame
 
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+FORM = 2  # of the rows; others are not gone on with
 MS = ("stage 1", "heatmap", "stage 2")
 COLUMNS = (
     *("source", "frame", "time_s", "face", "outcome", "stage", "reason"),
@@ -40,7 +43,10 @@ def row(frame: Frame, faces: Detections, given: int) -> Json:
             {"box": box, "conf": score, "how": how}
             for box, score, how in zip(boxes, scores, faces.how, strict=True)
         ],
-        "parts": _best(faces),
+        "first": _scored(faces.first),
+        "second": None if faces.second is None else _scored(faces.second),
+        "parts": _parts(faces.parts),
+        "best": dict(faces.best),
         "weak": faces.weak,
         "ms": {name: round(value, 2) for name, value in faces.ms.items()},
     }
@@ -65,18 +71,32 @@ def append(folder: Path, rows: Iterable[Json]) -> None:
             lines.writerows(csv_rows(each))
 
 
-def _best(faces: Detections) -> dict[str, float]:
+def _scored(seen: Candidates | Parts) -> list[Json]:
+    """Boxes with their scores, as exact as people can use."""
+    boxes, scores = seen.boxes.astype(float).round(2), seen.scores.astype(float).round(4)
+    return [
+        {"box": box, "score": score}
+        for box, score in zip(boxes.tolist(), scores.tolist(), strict=True)
+    ]
+
+
+def _parts(parts: Parts) -> list[Json]:
+    """The parts that were seen, each with its name."""
+    return [{"name": name} | each for name, each in zip(parts.names, _scored(parts), strict=True)]
+
+
+def _best(each: Json) -> dict[str, float]:
     """The best score of each part that was seen."""
     best: dict[str, float] = {}
-    for name, score in zip(faces.parts.names, faces.parts.scores.tolist(), strict=True):
-        best[name] = max(best.get(name, 0.0), round(score, 3))
+    for part in each["parts"]:
+        best[part["name"]] = max(best.get(part["name"], 0.0), part["score"])
     return best
 
 
 def csv_rows(each: Json) -> Iterator[Sequence[object]]:
     """The lines of a frame: one for each face, or one without."""
     ms = [each["ms"].get(name, "") for name in MS]
-    parts = "; ".join(f"{name} {score:.2f}" for name, score in sorted(each["parts"].items()))
+    parts = "; ".join(f"{name} {score:.2f}" for name, score in sorted(_best(each).items()))
     more = [parts, int(each["weak"]), *each["size"], *ms]
     where = [each["source"], each["number"], "" if each["seconds"] is None else each["seconds"]]
     for number, face in enumerate(each["faces"]):
@@ -89,10 +109,12 @@ def csv_rows(each: Json) -> Iterator[Sequence[object]]:
 
 
 def write(folder: Path, rows: Iterable[Json]) -> None:
-    """frames.csv, predictions.json and pictures.json, a row at a time."""
-    names = ("frames.csv", "predictions.json", "pictures.json")
+    """frames.csv, frames.jsonl, predictions.json and pictures.json, a row at a time."""
+    names = ("frames.csv", "frames.jsonl", "predictions.json", "pictures.json")
     with ExitStack() as stack:
-        table, found, seen = (stack.enter_context(runs.whole_file(folder / name)) for name in names)
+        table, every, found, seen = (
+            stack.enter_context(runs.whole_file(folder / name)) for name in names
+        )
         lines = csv.writer(table, lineterminator="\n")
         lines.writerow(COLUMNS)
         found.write("[")
@@ -100,6 +122,7 @@ def write(folder: Path, rows: Iterable[Json]) -> None:
         between = {found: "\n", seen: "\n"}
         for number, each in enumerate(rows, 1):
             lines.writerows(csv_rows(each))
+            every.write(json.dumps(each) + "\n")
             width, height = each["size"]
             file_name = each["name"] if "@" in each["name"] else each["source"]
             picture = {"id": number, "file_name": file_name, "width": width, "height": height}

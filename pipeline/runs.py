@@ -20,6 +20,8 @@ from pipeline.errors import UserError
 
 Json = dict[str, Any]
 
+MARKS = "marks.json"  # in a result: what people have marked in it, which outlives the result
+
 _PACKAGE = Path(__file__).parent
 _LONGEST_NAME = 100  # bytes of a result's name; what we put before and behind it needs room, too
 _RECORDED = ("uncover-faces", "ultralytics", "torch", "numpy", "opencv-python", "pillow")
@@ -253,7 +255,9 @@ def alone(target: Path, *, replace: bool = True) -> Iterator[None]:
 
 
 def _put(folder: Path, target: Path) -> None:
-    """Put a finished folder in its place."""
+    """Put a finished folder in its place; what people have marked in the old one stays."""
+    if (target / MARKS).is_file():
+        shutil.copy2(target / MARKS, folder / MARKS)
     if target.exists():
         target.rename(_aside(target))
     folder.rename(target)

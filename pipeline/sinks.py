@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from pipeline import annotate, film, heatmaps, images, media, runs
+from pipeline import annotate, film, heatmap_files, images, media, runs
 from pipeline.annotate import Timeline
 from pipeline.boxes import to_cxcywh_share
 from pipeline.detections import Detections, Heatmap
@@ -177,4 +177,4 @@ def _write_labels(path: Path, faces: Detections) -> None:
 
 
 def _write_heatmap(path: Path, shown: Heatmap) -> None:
-    heatmaps.write(path, shown.stack, dict(shown.facts))
+    heatmap_files.write(path, shown.stack, dict(shown.facts))

@@ -20,7 +20,8 @@ from pipeline import cam, heatmaps, yolo
 from pipeline import parts as ten
 from pipeline.boxes import clip
 from pipeline.errors import UserError
-from pipeline.heatmaps import Maps, Stack
+from pipeline.heatmap_files import Stack
+from pipeline.heatmaps import Maps
 from pipeline.images import Letterbox, Picture
 from pipeline.recipe import Recipe
 from pipeline.yolo import Found, Network

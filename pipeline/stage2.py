@@ -15,7 +15,7 @@ import torch
 from pipeline import yolo
 from pipeline.boxes import clip
 from pipeline.errors import UserError
-from pipeline.heatmaps import Stack
+from pipeline.heatmap_files import Stack
 from pipeline.images import Letterbox
 from pipeline.parts import PARTS
 from pipeline.recipe import Recipe, saved

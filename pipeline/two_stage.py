@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import boxes as box
-from pipeline import heatmaps, images, media, runs, shipped, yolo
-from pipeline.detections import Detections, Heatmap, Hold, How, Parts
+from pipeline import heatmap_files, heatmaps, images, media, runs, shipped, yolo
+from pipeline.detections import SAME, Candidates, Detections, Heatmap, Hold, How, Parts
 from pipeline.errors import UserError
-from pipeline.heatmaps import Stack
+from pipeline.heatmap_files import Stack
 from pipeline.images import Letterbox, Picture
 from pipeline.overlap import LARGE, THREADS, ahead, read_ahead
 from pipeline.parts import PARTS, WHOLE_FACE
@@ -25,8 +25,8 @@ from pipeline.stage2 import Stage2, open_stage2
 from pipeline.video import Frame, Wanted, everything
 from pipeline.yolo import Found
 
-SAME = 0.45  # IoU from which a box of stage 2 repeats a face that stage 1 has found
 SEEN = 0.25  # from which score on a part counts as seen, as in the thesis
+LEAST = 0.05  # under this score no candidate for a face is kept
 NO_EVIDENCE = 0.01  # if no part's best score reaches it, there was nothing to draw
 
 
@@ -46,6 +46,7 @@ class TwoStage:
     iou: float = yolo.NMS_IOU
     faces: int = 1  # so many are looked for: with fewer, stage 2 is asked
     keep: bool = False  # give what stage 2 was shown along
+    always: bool = False  # ask stage 2 of every picture, though nobody need believe it
 
     @classmethod
     def load(
@@ -61,6 +62,7 @@ class TwoStage:
         iou: float = yolo.NMS_IOU,
         faces: int = 1,
         keep: bool = False,
+        always: bool = False,
     ) -> "TwoStage":
         """Weights by name or file, ``fallback`` "none" for none; 0: what the weights say."""
         path = shipped.find(stage1)
@@ -80,7 +82,8 @@ class TwoStage:
         # A pair works at two thresholds that were chosen together.
         believed = (second.first if second else None) or about.get("threshold", 0.25)
         told = second.threshold if second else 1.0
-        return cls(first, second, conf or believed, fallback_conf or told, iou, faces, keep)
+        thresholds = (conf or believed, fallback_conf or told)
+        return cls(first, second, *thresholds, iou, faces, keep, always)
 
     def __call__(self, image: Picture | str | Path) -> Detections:
         """A picture (H, W, 3) RGB uint8, or its file."""
@@ -139,7 +142,7 @@ class TwoStage:
         found = [
             self._found(one, letterbox)
             for one, letterbox in zip(
-                self.first.boxes(looked, min(self.conf, SEEN), self.iou),
+                self.first.boxes(looked, min(self.conf, LEAST), self.iou),
                 looked.letterboxes,
                 strict=True,
             )
@@ -147,19 +150,21 @@ class TwoStage:
         ms = {"stage 1": (time.perf_counter() - start) * 1000 / len(found)}
         found = [replace(one, ms=ms) for one in found]
         missed = [number for number, one in enumerate(found) if len(one) < self.faces]
-        if missed and self.second is not None:
+        asked = list(range(len(found))) if self.always else missed
+        if asked and self.second is not None:
             start = time.perf_counter()
-            maps, stacks = self.first.heatmaps(looked.only(missed), [self.second.recipe])[0]
+            maps, stacks = self.first.heatmaps(looked.only(asked), [self.second.recipe])[0]
             drawn = time.perf_counter()
-            boxes = [looked.squares[number] for number in missed]
-            answers = self.second.boxes(list(stacks), boxes, self.fallback_conf, self.iou)
+            boxes = [looked.squares[number] for number in asked]
+            least = min(self.fallback_conf, LEAST)
+            answers = self.second.boxes(list(stacks), boxes, least, self.iou)
             ended = time.perf_counter()
             ms = ms | {
-                "heatmap": (drawn - start) * 1000 / len(missed),
-                "stage 2": (ended - drawn) * 1000 / len(missed),
+                "heatmap": (drawn - start) * 1000 / len(asked),
+                "stage 2": (ended - drawn) * 1000 / len(asked),
             }
             scores = heatmaps.score_facts(maps, self.first.names)
-            for place, number in enumerate(missed):
+            for place, number in enumerate(asked):
                 best = scores[place]["best"]
                 shown = self._shown(stacks[place], boxes[place], scores[place])
                 one = replace(found[number], best=best, ms=ms, heatmap=shown)
@@ -188,12 +193,15 @@ class TwoStage:
             (how,) * int(face.sum()),
             (letterbox.width, letterbox.height),
             parts=Parts(found.boxes[part], found.scores[part], names),
+            first=Candidates(found.boxes[whole], found.scores[whole]),
         )
 
     def _recovered(self, one: Detections, answer: Found) -> Detections:
         """What stage 2 adds: faces that stage 1 has not found, no more than are missing."""
-        new = np.flatnonzero(box.iou(answer.boxes, one.boxes).max(axis=1, initial=0) < SAME)
-        new = new[: self.faces - len(one)]
+        one = replace(one, second=Candidates(answer.boxes, answer.scores))
+        other = box.iou(answer.boxes, one.boxes).max(axis=1, initial=0) < SAME
+        new = np.flatnonzero(other & (answer.scores >= self.fallback_conf))
+        new = new[: max(self.faces - len(one), 0)]
         how: How = "recovered"
         if len(one) + len(new) < self.faces:
             one = replace(one, reason=_reason(one, len(one) + len(new), self.faces))
@@ -209,7 +217,7 @@ class TwoStage:
     ) -> Heatmap | None:
         if not self.keep or self.second is None:
             return None
-        facts = heatmaps.facts_of(self.second.recipe, self.first.names, letterbox, **scores)
+        facts = heatmap_files.facts_of(self.second.recipe, self.first.names, letterbox, **scores)
         return Heatmap(stack, facts)
 
 

@@ -36,6 +36,8 @@ SUFFIXES = frozenset(
     | {".mxf", ".ogv", ".ts", ".webm", ".wmv", ".y4m"}
 )
 
+_EARLY = 0.0006  # seconds; times are kept to a ten-thousandth, and clocks tick in between
+_AHEAD = 2.0  # seconds that are sooner decoded than wound over
 _BREAKS_OFF = 0.5  # seconds that may be missing at the end before it is said
 
 
@@ -141,6 +143,57 @@ def frames(
     unfinished = "" if broken else _unfinished(container, number - first, last)
     if unfinished:
         yield without(unfinished, last=True)
+
+
+class Reel:
+    """A video that is looked at in any order: the frame of a second, wherever it lies.
+
+    What follows the last frame soon is decoded on; to what lies farther it is wound.
+    """
+
+    def __init__(self, container: InputContainer, begin: float | None = None) -> None:
+        """``begin``: what counts as second 0; by default the time of the first frame."""
+        self.container = container
+        self.clock = container.streams.video[0].time_base
+        container.streams.video[0].thread_type = "AUTO"
+        self.frames = _decoded(container, again=False)
+        first = self._next()
+        own = 0.0 if first is None else self._time(first)
+        self.begin = own if begin is None else begin
+        self.at = first
+
+    def frame(self, seconds: float) -> Picture | None:
+        """The frame at so many seconds from the first; none if nothing can be decoded there."""
+        target = self.begin + seconds - _EARLY
+        if self.at is None or not self._time(self.at) <= target + 2 * _EARLY <= self._soon():
+            self._wind(target)
+        while self.at is not None and self._time(self.at) < target:
+            self.at = self._next()
+        return None if self.at is None else _upright(self.at)
+
+    def _soon(self) -> float:
+        return _AHEAD + (self._time(self.at) if self.at is not None else 0.0)
+
+    def _wind(self, target: float) -> None:
+        """To a frame before the target; where an index lies, farther back, or to the beginning."""
+        for back in (0.0, 10.0, target - self.begin + 1):
+            ticks = int(max(target - back, self.begin) / (self.clock or 1))
+            with suppress(av.error.FFmpegError):  # cannot be wound there: then farther back
+                self.container.seek(max(ticks, 0), stream=self.container.streams.video[0])
+            self.frames = _decoded(self.container, again=False)
+            # What is shown before the first whole frame leans on frames that were passed over.
+            self.at = self._next(whole=True)
+            if self.at is not None and self._time(self.at) <= target + 2 * _EARLY:
+                return
+
+    def _next(self, *, whole: bool = False) -> VideoFrame | None:
+        """The next frame that can be decoded, or that needs no other."""
+        some = (each for each in self.frames if isinstance(each, VideoFrame))
+        return next((each for each in some if each.key_frame or not whole), None)
+
+    def _time(self, frame: VideoFrame) -> float:
+        clock = frame.time_base or self.clock
+        return 0.0 if frame.pts is None or not clock else float(frame.pts * clock)
 
 
 class _End(str):

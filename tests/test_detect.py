@@ -18,7 +18,7 @@ from films import film
 from pairs import save_first, save_second
 from PIL import Image
 
-from pipeline import annotate, heatmaps, images, journal, looking, media, runs, sinks
+from pipeline import annotate, heatmap_files, images, journal, looking, media, runs, sinks
 from pipeline.cli import main
 from pipeline.detect import Detect
 from pipeline.detections import Detections
@@ -62,6 +62,8 @@ def settled(folder):
         name = str(path.relative_to(folder))
         if path.is_file() and name not in {"config.json", "summary.json", "frames.csv"}:
             found[name] = path.read_bytes()
+    lines = map(json.loads, found.pop("frames.jsonl").splitlines())
+    found["lines"] = [line | {"ms": {}} for line in lines]
     found["rows"] = [
         {key: value for key, value in row.items() if key not in MS} for row in table(folder)
     ]
@@ -117,7 +119,7 @@ def test_all_files_tell_the_same(detect, mixed):
         label = (folder / "labels" / f"{name}.txt").read_text().split()
         centre = (x1 + x2) / 2 / float(row["width"])
         assert float(label[1]) == pytest.approx(centre, abs=1e-3)
-        _, facts = heatmaps.read(folder / "heatmaps" / f"{name}.tif")
+        _, facts = heatmap_files.read(folder / "heatmaps" / f"{name}.tif")
         assert facts["names"][0] == "eyes"
     drawn = {path.name for path in (folder / "annotated").iterdir()}
     assert drawn == {"p0.jpg", "p1.jpg", "p2.jpg", "v.mp4"}

@@ -20,7 +20,17 @@ import torch
 import yaml
 from synthetic import face_picture, ibug_points, write_pts
 
-from pipeline import dataset, heatmap_sheets, heatmaps, images, media, runs, video, yolo
+from pipeline import (
+    dataset,
+    heatmap_files,
+    heatmap_sheets,
+    heatmaps,
+    images,
+    media,
+    runs,
+    video,
+    yolo,
+)
 from pipeline.boxes import from_cxcywh_share
 from pipeline.errors import UserError
 from pipeline.extract import Extract
@@ -116,7 +126,7 @@ def test_the_layout_is_ultralytics_and_nothing_is_lost(place, extract):
     assert (target / "data-turned.yaml").is_file()
     assert max(images.read(target / "contact-sheet.jpg").shape) > 500
     for row, line in zip(rows, lines, strict=True):
-        stack, facts = heatmaps.read(made.picture(line))
+        stack, facts = heatmap_files.read(made.picture(line))
         assert stack.shape == (10, GRID, GRID)
         assert facts["picture"] == f"{row['split']}/{row['name']}"
         assert facts["weights"]["sha256"] == runs.sha256(place / "stage1.pt")
@@ -146,7 +156,7 @@ def test_detection_shows_stage_2_what_it_was_trained_on(place, extract):
     stage = open_stage1(place / "stage1.pt", "cpu", SIDE)
     it = TwoStage(stage, Blind(saved(made.manifest()["recipe"])), 1.0, 0.5, keep=True)
     for row, line in zip(source.rows(), made.rows(), strict=True):
-        expected, facts = heatmaps.read(made.picture(line))
+        expected, facts = heatmap_files.read(made.picture(line))
         shown = it(source.picture(row)).heatmap
 
         assert np.abs(shown.stack.astype(int) - expected).max() <= 1
@@ -188,7 +198,7 @@ def test_padding_is_zero_in_the_files(extract):
     """Wide and high pictures alike."""
     made = dataset.open_dataset(extract().run().name)
     for line in made.rows():
-        stack, _ = heatmaps.read(made.picture(line))
+        stack, _ = heatmap_files.read(made.picture(line))
         letterbox = Letterbox(**line["letterbox"])
         inside = letterbox.picture(np.ones(line["original"]["size"][::-1], np.uint8), pad=0)
         outside = inside[3::8, 3::8] + inside[4::8, 4::8] == 0
@@ -245,7 +255,7 @@ def test_pytorch_grad_cam_behind_the_same_interface(extract):
 
     assert theirs.manifest()["settings"]["engine"] == "grad-cam"
     for line in ours.rows():
-        mine, reference = (heatmaps.read(each.picture(line))[0] for each in (ours, theirs))
+        mine, reference = (heatmap_files.read(each.picture(line))[0] for each in (ours, theirs))
         assert np.abs(mine.astype(int) - reference).max() <= 1
 
 
@@ -444,7 +454,7 @@ def test_any_pictures_and_videos_become_maps_and_sheets(place, extract, tmp_path
     assert [line["name"] for line in lines] == names
     assert lines[-1]["seconds"] == 0.8
     for line in lines:
-        stack, facts = heatmaps.read(target / f"{line['name']}.tif")
+        stack, facts = heatmap_files.read(target / f"{line['name']}.tif")
         assert stack.shape == (10, GRID, GRID)
         assert facts["letterbox"]["width"] == line["size"][0]
         assert images.read(target / f"{line['name']}.jpg").shape[1] > 1000
@@ -553,7 +563,7 @@ def test_ultralytics_reads_labels_and_pixels_as_we_do(extract, compose):
     assert len(theirs) == len(lines)
     for item in (theirs[number] for number in range(len(theirs))):
         line = lines[Path(item["im_file"]).stem]
-        stack, _ = heatmaps.read(made.picture(line))
+        stack, _ = heatmap_files.read(made.picture(line))
         # Their formatting flips the order of channels as it would turn BGR into RGB.
         found = item["img"].numpy()
         assert (found == stack).all() or (found == stack[::-1]).all()

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from pipeline import fallback, heatmaps
+from pipeline import fallback, heatmap_files
 from pipeline.dataset import Dataset
 from pipeline.images import Letterbox
 from pipeline.parts import PARTS
@@ -45,8 +45,8 @@ def maps(tmp_path):
             stack = np.zeros((1, 4, 4), np.uint8)
             stack[0, 0, :2] = round(second * 255), right
             recipe = Recipe(compose="average", peak=1.0)
-            facts = heatmaps.facts_of(recipe, list(PARTS), Letterbox(32, 32, 32, 32))
-            heatmaps.write(root / "images" / split / name, stack, facts)
+            facts = heatmap_files.facts_of(recipe, list(PARTS), Letterbox(32, 32, 32, 32))
+            heatmap_files.write(root / "images" / split / name, stack, facts)
             label = "" if split == "val_empty" else "0 .5 .5 .5 .5\n"
             (root / "labels" / split / f"{number:03d}.txt").write_text(label)
             row = {"split": split, "name": name, "size": size, "best": {"whole face": first}}

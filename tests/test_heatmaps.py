@@ -6,7 +6,7 @@ import pytest
 import tifffile
 import torch
 
-from pipeline import heatmaps
+from pipeline import draw, heatmap_files, heatmaps
 from pipeline.errors import UserError
 from pipeline.heatmaps import Maps
 from pipeline.images import Letterbox
@@ -25,7 +25,7 @@ def maps(values, weak=None):
 
 def facts(compose="stack", side=8):
     recipe = Recipe(peak=1.0, compose=compose)
-    return heatmaps.facts_of(recipe, PARTS, Letterbox(8 * side, 8 * side, 8 * side, 8 * side))
+    return heatmap_files.facts_of(recipe, PARTS, Letterbox(8 * side, 8 * side, 8 * side, 8 * side))
 
 
 def stack(channels=10, side=8, seed=0):
@@ -139,22 +139,22 @@ def test_tifffile_ultralytics_and_we_read_the_same(tmp_path, channels):
     from ultralytics.utils.patches import imread  # isort: skip
 
     path, written = tmp_path / "a.tif", stack(channels)
-    heatmaps.write(path, written, facts("stack" if channels == 10 else "average"))
-    read, about = heatmaps.read(path)
+    heatmap_files.write(path, written, facts("stack" if channels == 10 else "average"))
+    read, about = heatmap_files.read(path)
     theirs = imread(str(path), cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_UNCHANGED)
 
     np.testing.assert_array_equal(read, written)
     np.testing.assert_array_equal(tifffile.imread(path).reshape(written.shape), written)
     np.testing.assert_array_equal(theirs.transpose(2, 0, 1), written)
     assert about["names"] == list(PARTS)
-    assert heatmaps.read_facts(path) == about
+    assert heatmap_files.read_facts(path) == about
     assert [each.name for each in tmp_path.iterdir()] == ["a.tif"]
 
 
 def test_the_same_heatmap_is_the_same_file(tmp_path):
     """No dates, no random numbers inside."""
     for name in ("a.tif", "b.tif"):
-        heatmaps.write(tmp_path / name, stack(), facts())
+        heatmap_files.write(tmp_path / name, stack(), facts())
 
     assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "b.tif").read_bytes()
 
@@ -183,9 +183,9 @@ WRONG = {
     "no facts": (_tiff(stack(), photometric="minisblack", **ZIP), "10 pages of 8x8"),
     "text": (lambda path: path.write_text("hello"), "not a heatmap"),
     "nothing": (lambda path: path.write_bytes(b""), "not a heatmap"),
-    "three channels": (lambda path: heatmaps.write(path, stack(3), facts()), "3 pages of 8x8"),
+    "three channels": (lambda path: heatmap_files.write(path, stack(3), facts()), "3 pages of 8x8"),
     "ten for one": (
-        lambda path: heatmaps.write(path, stack(), facts("average")),
+        lambda path: heatmap_files.write(path, stack(), facts("average")),
         "10 pages of 8x8; expected 1 channel",
     ),
 }
@@ -197,7 +197,7 @@ def test_a_file_of_another_kind_is_named(tmp_path, kind):
     make, words = WRONG[kind]
     make(tmp_path / "a.tif")
     with pytest.raises(UserError) as caught:
-        heatmaps.read(tmp_path / "a.tif")
+        heatmap_files.read(tmp_path / "a.tif")
 
     assert words in str(caught.value)
     assert "a.tif" in str(caught.value)
@@ -206,19 +206,19 @@ def test_a_file_of_another_kind_is_named(tmp_path, kind):
 def test_a_missing_and_a_truncated_file_are_told(tmp_path):
     """Errors for people, not tracebacks."""
     with pytest.raises(UserError, match=r"none\.tif"):
-        heatmaps.read(tmp_path / "none.tif")
-    heatmaps.write(tmp_path / "a.tif", stack(side=40), facts(side=40))
+        heatmap_files.read(tmp_path / "none.tif")
+    heatmap_files.write(tmp_path / "a.tif", stack(side=40), facts(side=40))
     data = (tmp_path / "a.tif").read_bytes()
     for share in (0.1, 0.5, 0.9):
         (tmp_path / "b.tif").write_bytes(data[: int(len(data) * share)])
         with pytest.raises(UserError, match=r"b\.tif"):
-            heatmaps.read(tmp_path / "b.tif")
+            heatmap_files.read(tmp_path / "b.tif")
 
 
 def same_or_told(path, written):
     """Whether a damaged file is told; if not, it must give the picture that was written."""
     try:
-        found, _ = heatmaps.read(path)
+        found, _ = heatmap_files.read(path)
     except UserError as error:
         assert path.name in str(error)  # noqa: PT017 - either way is right
         return True
@@ -230,7 +230,7 @@ def same_or_told(path, written):
 def test_a_truncated_file_is_told(tmp_path, channels):
     """Wherever it ends."""
     path, written = tmp_path / "a.tif", stack(channels, side=16)
-    heatmaps.write(path, written, facts("stack" if channels == 10 else "average", side=16))
+    heatmap_files.write(path, written, facts("stack" if channels == 10 else "average", side=16))
     data = path.read_bytes()
     for end in range(0, len(data), 37):
         path.write_bytes(data[:end])
@@ -241,7 +241,7 @@ def test_a_truncated_file_is_told(tmp_path, channels):
 def test_a_changed_byte_is_told_or_harmless(tmp_path, channels):
     """Seeded: in headers, facts and pixels alike, the same picture or an error for people."""
     path, written = tmp_path / "a.tif", stack(channels, side=16)
-    heatmaps.write(path, written, facts("stack" if channels == 10 else "average", side=16))
+    heatmap_files.write(path, written, facts("stack" if channels == 10 else "average", side=16))
     data = path.read_bytes()
     rng = np.random.default_rng(channels)
     told = 0
@@ -269,9 +269,9 @@ def test_a_changed_byte_is_told_or_harmless(tmp_path, channels):
 )
 def test_facts_of_another_type_are_told(tmp_path, key, value):
     """A TIFF with a description of somebody else's."""
-    heatmaps.write(tmp_path / "a.tif", stack(), facts() | {key: value})
+    heatmap_files.write(tmp_path / "a.tif", stack(), facts() | {key: value})
     with pytest.raises(UserError, match=r"a\.tif: not a heatmap"):
-        heatmaps.read(tmp_path / "a.tif")
+        heatmap_files.read(tmp_path / "a.tif")
 
 
 def test_pages_of_different_shapes_are_told(tmp_path):
@@ -280,7 +280,7 @@ def test_pages_of_different_shapes_are_told(tmp_path):
         for side in (8, 8, 9):
             writer.write(stack(1, side)[0], photometric="minisblack", **ZIP)
     with pytest.raises(UserError, match=r"a\.tif: not a heatmap: pages of different shapes"):
-        heatmaps.read(tmp_path / "a.tif")
+        heatmap_files.read(tmp_path / "a.tif")
 
 
 @pytest.mark.parametrize("size", [(64, 64), (200, 90), (90, 200), (640, 480)])
@@ -294,8 +294,8 @@ def test_an_overlay_lies_where_the_evidence_is(size, cell):
     square = (np.array([*cell, cell[0] + 1, cell[1] + 1], np.float32) * 8)[None]
     x1, y1, x2, y2 = letterbox.undo(square)[0]
     grey = np.full((height, width, 3), 100, np.uint8)
-    shown = heatmaps.overlay(grey, heat, letterbox).astype(int)
-    calm = heatmaps.overlay(grey, np.zeros_like(heat), letterbox).astype(int)
+    shown = draw.overlay(grey, heat, letterbox).astype(int)
+    calm = draw.overlay(grey, np.zeros_like(heat), letterbox).astype(int)
     ys, xs = np.nonzero(np.abs(shown - calm).sum(axis=2) > 60)
 
     assert shown.shape == grey.shape

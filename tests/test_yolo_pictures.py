@@ -9,7 +9,7 @@ from synthetic import face_picture, ibug_points
 from ultralytics.cfg import get_cfg
 from ultralytics.utils import DEFAULT_CFG
 
-from pipeline import heatmaps, images
+from pipeline import heatmap_files, images
 from pipeline.dataset import write_labels
 from pipeline.images import PAD, Letterbox
 from pipeline.parts import IBUG68, PARTS, WHOLE_FACE, mirror_points, part_boxes
@@ -49,8 +49,8 @@ def heat(tmp_path):
     stack = np.zeros((10, side, side), np.uint8)
     for channel in range(10):
         stack[channel, 8:16, 2:10] = 20 * (channel + 1)
-    facts = heatmaps.facts_of(Recipe(), list(PARTS), Letterbox(side, side, side, side))
-    heatmaps.write(tmp_path / "images" / "train" / "a.tif", stack, facts)
+    facts = heatmap_files.facts_of(Recipe(), list(PARTS), Letterbox(side, side, side, side))
+    heatmap_files.write(tmp_path / "images" / "train" / "a.tif", stack, facts)
     box = np.array([[2, 8, 10, 16]], np.float32)
     write_labels(tmp_path / "labels" / "train" / "a.txt", box, np.zeros(1, int), (side, side))
     return tmp_path
@@ -146,7 +146,7 @@ def test_darkness_surrounds_a_heatmap(heat):
 def test_a_heatmap_is_scaled_not_padded(heat):
     """Validation fills the square with the map, as stage 2 does."""
     image = pictures(heat, "val", HEAT)[0]["img"]
-    stack, _ = heatmaps.read(heat / "images" / "train" / "a.tif")
+    stack, _ = heatmap_files.read(heat / "images" / "train" / "a.tif")
     side = stack.shape[1]
     expected = Letterbox(side, side, SIDE, SIDE).picture(
         np.ascontiguousarray(stack.transpose(1, 2, 0))

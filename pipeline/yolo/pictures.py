@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ultralytics.data.augment import Compose, LetterBox, RandomFlip, RandomPerspective
 from ultralytics.data.dataset import YOLODataset
 
-from pipeline import heatmaps, images
+from pipeline import heatmap_files, images
 from pipeline.errors import UserError
 from pipeline.images import Letterbox
 from pipeline.parts import MIRRORED_PARTS
@@ -182,5 +182,5 @@ def read(path: Path, channels: int) -> NDArray[np.uint8]:
     """A picture as Ultralytics wants it: (H, W, 3) BGR, or a heatmap (H, W, C)."""
     if channels == 3:
         return np.asarray(cv2.cvtColor(images.read(path), cv2.COLOR_RGB2BGR), np.uint8)
-    stack, _ = heatmaps.read(path)
+    stack, _ = heatmap_files.read(path)
     return np.ascontiguousarray(stack.transpose(1, 2, 0))
