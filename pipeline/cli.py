@@ -19,6 +19,7 @@ from pipeline.errors import UserError
 COMMANDS = {  # command -> where its settings are, what it does
     "demo": ("pipeline.demo:Demo", "see what Uncover does, with what is shipped"),
     "detect": ("pipeline.detect:Detect", "faces in pictures, videos and streams"),
+    "inspect": ("pipeline.inspect.command:Inspect", "look into a run: a page in your browser"),
     "prepare": ("pipeline.prepare:Prepare", "public annotation formats -> a dataset to train on"),
     "bench cam": ("pipeline.bench:BenchCam", "heatmaps beside pytorch-grad-cam's"),
     "bench detect": ("pipeline.bench_detect:BenchDetect", "detection beside Ultralytics' predict"),

@@ -1,5 +1,6 @@
 """``uncover demo``: both stages at work, with nothing but what is shipped."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,13 +55,14 @@ class Demo:
             raise UserError(f"{folder} is there and no demo of ours; move it away")
         with runs.whole_folder(folder) as made:
             truth = list(_filmed(made / "film.mp4", self.seed))
-            runs.write_json(made / "truth.json", {"seed": self.seed, "frames": truth})
+            runs.write_json(made / "truth.json", {"seed": self.seed} | _as_coco(truth))
         film, sheet = folder / "film.mp4", folder / "recovered.jpg"
         rows = []
         for name, (words, *pair) in PAIRS.items():
             print(f"\n{words}")
             detect = Detect((str(film),), name, stage1=pair[0], fallback=pair[1], overwrite=True)
-            detected = replace(detect, device=self.device, save_heatmaps=True).run()
+            kept = replace(detect, device=self.device, save_heatmaps=True, always=True)
+            detected = kept.run()
             if detect.exit_code(detected) == INTERRUPTED:
                 raise KeyboardInterrupt
             answers = _answers(detected, truth)
@@ -73,6 +75,8 @@ class Demo:
         for name in PAIRS:
             annotated = runs.home() / "runs" / "detect" / name / "annotated" / "film.mp4"
             print(f"the film, with who found the face    {annotated}")
+        inspect = ["uncover", "inspect", str(detected), "--labels", str(folder / "truth.json")]
+        print(f"look into it, frame by frame         {shlex.join(inspect)}")
         print("your own                             uncover detect VIDEO")
         return sheet
 
@@ -100,6 +104,20 @@ def _filmed(path: Path, seed: int) -> Iterator[Json]:
                 box = _whole(points).round(2).tolist()
                 yield {"act": act, "face": face, "hidden": round(covered.share, 3), "box": box}
                 bar.update()
+
+
+def _as_coco(truth: Sequence[Json]) -> Json:
+    """The truth in COCO's form, which 'uncover inspect --labels' reads, too."""
+    images, annotations = list[Json](), list[Json]()
+    for number, each in enumerate(truth):
+        about = {"id": number, "file_name": f"film@{number:06d}", "width": SIDE, "height": SIDE}
+        images.append(about | {"occluder": each["act"]})
+        x1, y1, x2, y2 = each["box"]
+        box = [round(value, 2) for value in (x1, y1, x2 - x1, y2 - y1)]
+        face = {"id": number, "image_id": number, "category_id": 1, "bbox": box}
+        annotations.append(face | {"hidden": each["hidden"]})
+    kinds = [{"id": 1, "name": "face"}]
+    return {"images": images, "annotations": annotations, "categories": kinds}
 
 
 def _faces() -> "Iterator[tuple[Picture, Points]]":
@@ -130,7 +148,7 @@ def _answers(detected: Path, truth: Sequence[Json]) -> list[Json]:
     import pandas as pd
 
     from pipeline import boxes
-    from pipeline.judged import ENOUGH
+    from pipeline.boxes import ENOUGH
 
     said = pd.read_csv(detected / "frames.csv").groupby("frame").first()
     answers = []
@@ -165,7 +183,7 @@ def _sheet(film: Path, detected: Path, answers: Sequence[Json], target: Path) ->
     """Recovered frames beside their heatmaps, for people."""
     import numpy as np
 
-    from pipeline import draw, heatmaps, images, media
+    from pipeline import draw, heatmap_files, images, media
     from pipeline.images import Letterbox
 
     answered = [each for each in answers if each["outcome"] == "recovered"]
@@ -175,8 +193,8 @@ def _sheet(film: Path, detected: Path, answers: Sequence[Json], target: Path) ->
     for frame in media.frames(media.inputs([str(film)])[0], lambda number, _: number in shown):
         assert frame.picture is not None
         each = answers[frame.number]
-        stack, facts = heatmaps.read(detected / "heatmaps" / f"{frame.name}.tif")
-        seen = heatmaps.overlay(frame.picture, stack.max(axis=0), Letterbox(**facts["letterbox"]))
+        stack, facts = heatmap_files.read(detected / "heatmaps" / f"{frame.name}.tif")
+        seen = draw.overlay(frame.picture, stack.max(axis=0), Letterbox(**facts["letterbox"]))
         boxes, kinds = np.array([each["box"], each["said"]], np.float32), np.arange(2)
         words = f"{each['act']}, {each['hidden']:.0%} hidden"
         right = "right" if each["right"] else "wrong"

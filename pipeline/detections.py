@@ -1,6 +1,6 @@
 """What was found in a picture, by whom, and why not more: the one type of a result."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -89,8 +89,7 @@ class Detections:
         """Of the picture: the stage that had the last word."""
         if self.size == (0, 0):
             return "unreadable"
-        order: tuple[How, ...] = ("held", "recovered", "found")
-        return next((kind for kind in order if kind in self.how), "missed")
+        return outcome_of(self.how)
 
     def to_ultralytics(self, picture: Picture | None = None, path: str = "") -> "Results":
         """The faces as Ultralytics' Results on their picture: class 0 found, 1 recovered, 2 held.
@@ -109,6 +108,12 @@ class Detections:
     def empty(size: tuple[int, int] = (0, 0), reason: str = "") -> "Detections":
         """No face; without a size, no picture either."""
         return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), (), size, reason)
+
+
+def outcome_of(how: Sequence[How]) -> Outcome:
+    """Of a picture that could be read: the stage that had the last word."""
+    order: tuple[How, ...] = ("held", "recovered", "found")
+    return next((kind for kind in order if kind in how), "missed")
 
 
 @dataclass

@@ -23,6 +23,10 @@ from pipeline.recipe import Recipe
 Engine = Callable[[cam.Targets, str, Sequence[int]], list[Tensor]]
 
 
+class Blank(UserError):
+    """Heatmaps without any evidence."""
+
+
 @dataclass(frozen=True)
 class Maps:
     """The maps of a batch before they become bytes."""
@@ -99,7 +103,7 @@ def peak_of(peaks: Tensor) -> float:
     """The peak of a fixed scale: 99 of 100 maps' peaks (N,) stay at or under it."""
     peak = float(torch.quantile(peaks.float(), 0.99))
     if not peak > 0:
-        raise UserError("all heatmaps are blank; is this the first stage that was trained?")
+        raise Blank("all heatmaps are blank; is this the first stage that was trained?")
     return peak
 
 

@@ -169,7 +169,9 @@ class Reel:
             self._wind(target)
         while self.at is not None and self._time(self.at) < target:
             self.at = self._next()
-        return None if self.at is None else _upright(self.at)
+        if self.at is None or self._time(self.at) > target + 4 * _EARLY:
+            return None
+        return _upright(self.at)
 
     def _soon(self) -> float:
         return _AHEAD + (self._time(self.at) if self.at is not None else 0.0)
@@ -177,7 +179,7 @@ class Reel:
     def _wind(self, target: float) -> None:
         """To a frame before the target; where an index lies, farther back, or to the beginning."""
         for back in (0.0, 10.0, target - self.begin + 1):
-            ticks = int(max(target - back, self.begin) / (self.clock or 1))
+            ticks = int((target - back) / (self.clock or 1))
             with suppress(av.error.FFmpegError):  # cannot be wound there: then farther back
                 self.container.seek(max(ticks, 0), stream=self.container.streams.video[0])
             self.frames = _decoded(self.container, again=False)

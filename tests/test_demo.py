@@ -14,7 +14,7 @@ def test_the_demo_hides_faces_and_finds_them_again(home, monkeypatch, capsys):
     monkeypatch.setattr(demo, "FRAMES", 6)
     sheet = Demo().run()
     said = capsys.readouterr().out
-    truth = json.loads((home / "runs" / "demo" / "truth.json").read_text())["frames"]
+    truth = json.loads((home / "runs" / "demo" / "truth.json").read_text())["annotations"]
 
     assert len(truth) == 4 * len(ACTS) * 6
     assert min(each["hidden"] for each in truth) < 0.1

@@ -1,0 +1,78 @@
+"""Heatmaps of any pictures (``uncover extract --source``) as a record: stage 1 alone."""
+
+import json
+from pathlib import Path
+
+from pipeline.inspect.messages import Pair, Part, Scored
+from pipeline.inspect.record import Looks, Record, Said, Shot
+from pipeline.inspect.truth import Truth
+from pipeline.parts import PARTS, WHOLE_FACE
+from pipeline.runs import Json
+
+
+def read(folder: Path, manifest: Json, truth: Truth) -> Record:
+    """What ``uncover extract --source`` has left in a folder."""
+    weights, recipe = manifest["weights"], manifest["recipe"]
+    where, asked = Path(manifest.get("folder") or Path.cwd()), weights.get("asked", "")
+    conf = float(weights.get("threshold") or recipe["conf"])
+    path = where / Path(asked).expanduser()
+    pair: Pair = {
+        "name": asked or "stage 1",
+        "first": asked or "stage 1",
+        "second": None,
+        "conf": max(conf, recipe["conf"]),
+        "fallback_conf": 1.0,
+        "floor": recipe["conf"],
+        "fallback_floor": 1.0,
+    }
+    lines = (folder / "frames.jsonl").read_text(encoding="utf-8").splitlines()
+    looks = Looks(str(path) if path.exists() else asked, weights["sha256"], _imgsz(manifest))
+    return Record(
+        folder,
+        "extract",
+        [_shot(json.loads(line), where, truth) for line in lines],
+        [pair],
+        [looks if asked else None],
+        settings={
+            "detector": asked,
+            "heatmaps": f"{recipe['method']}, {recipe['compose']}, levels {recipe['levels']}",
+            "command": manifest.get("made", {}).get("command", ""),
+        },
+        heatmaps=folder,
+    )
+
+
+def _imgsz(manifest: Json) -> int:
+    return int(manifest["settings"]["imgsz"])
+
+
+def _shot(row: Json, where: Path, truth: Truth) -> Shot:
+    name, source = row["name"], row["file"]
+    video, file = "@" in name, where / Path(source).expanduser()
+    faces: list[Scored] = []
+    parts: list[Part] = []
+    for box, score, kind in zip(row["boxes"], row["scores"], row["classes"], strict=True):
+        if kind == WHOLE_FACE:
+            faces.append({"box": box, "score": score})
+        else:
+            parts.append({"part": kind, "box": box, "score": score})
+    known = truth.of(name, file)
+    width, height = row["size"]
+    return Shot(
+        name=name,
+        source=source,
+        file=file,
+        video=video,
+        strip=source if video else str(Path(source).parent),
+        number=row["number"],
+        seconds=row["seconds"],
+        size=(width, height),
+        outcome=None,
+        said=(Said(faces, None),),
+        weak=len(row["weak"]) == len(PARTS),
+        parts=parts,
+        best=row["best"],
+        truth=None if known is None else known.boxes,
+        level="" if known is None else known.level,
+        facts={} if known is None else known.facts,
+    )

@@ -1,0 +1,95 @@
+// The frame that is wanted becomes the frame that is shown: its picture and its boxes together, so
+// that no box ever lies on another frame's picture. Hides loading, and loading ahead.
+
+import { ask, picture, pictureFailed } from "uncover/ask";
+import { byId } from "uncover/dom";
+import { placeOf } from "uncover/filter";
+import { afterPause, newest } from "uncover/pace";
+import { onMoved, panes, sheetWidth, showPicture, zoomed } from "uncover/stage";
+import { on, set, state } from "uncover/state";
+
+const SIDE = 1280; // of a picture that is not enlarged
+const KEPT = 12; // pictures that stay decoded
+const images = new Map();
+
+/** A picture that is ready to be shown; null: it could not be had. */
+function loaded(source) {
+  const known = images.get(source);
+  images.delete(source);
+  const image = known ?? load(source);
+  images.set(source, image);
+  if (images.size > KEPT) images.delete(images.keys().next().value);
+  return image;
+}
+
+async function load(source) {
+  const image = new Image();
+  image.src = source;
+  try {
+    await image.decode();
+    return image;
+  } catch {
+    images.delete(source);
+    return null;
+  }
+}
+
+/** Fetch what a frame needs, and show it. */
+const show = newest(async (index, pair) => {
+  const [image, detail] = await Promise.all([
+    loaded(picture(index, SIDE)),
+    ask.frame(index, pair).catch(() => null), // people have been told
+  ]);
+  if (!image) pictureFailed();
+  nothing(image ? "" : "This picture could not be loaded.");
+  const size = detail?.size[0] ? detail.size : [image?.naturalWidth || 16, image?.naturalHeight || 9];
+  const name = detail ? `${detail.source}, its frame ${detail.number}` : "";
+  if (image) showPicture(image.src, `Frame ${index}: ${name}`, size);
+  else panes[0].plain.alt = `Frame ${index}: no picture`;
+  set({ detail, image });
+  document.documentElement.dataset.ready = "1";
+  ahead();
+});
+
+/** Say in the place of the picture why there is none. */
+export function nothing(words) {
+  byId("nothing").textContent = words;
+  byId("nothing").hidden = !words;
+  byId("stage").classList.toggle("bare", Boolean(words));
+}
+
+/** The frames that probably come next. */
+const ahead = afterPause(120, () => {
+  const frames = state.left?.frames ?? [];
+  const place = placeOf(frames, state.frame);
+  for (const next of [place + 1, place + 2, place - 1]) {
+    const index = frames[next];
+    if (index === undefined) continue;
+    loaded(picture(index, SIDE));
+    ask.frame(index, state.pair).catch(() => null);
+    if (state.map !== "off") ask.maps(index, state.pair, state.method, state.levels).catch(() => null);
+  }
+});
+
+/** All of the picture's pixels, where they would be seen. */
+const sharpen = afterPause(200, async () => {
+  const { detail } = state;
+  if (!zoomed() || !detail || Math.max(...detail.size) <= SIDE) return;
+  if (sheetWidth() <= SIDE * 1.1) return;
+  const source = picture(detail.index, 0);
+  const image = await loaded(source);
+  if (!image || state.detail !== detail) return;
+  for (const pane of panes) for (const one of [pane.plain, pane.grey]) one.src = source;
+});
+
+/** Ask for a frame before anything else is known, so that it is here early. */
+export function early(index, pair) {
+  loaded(picture(index, SIDE));
+  ask.frame(index, pair).catch(() => null);
+}
+
+/** Begin. */
+export function startFrame() {
+  on("frame pair cases", () => show(state.frame, state.pair));
+  onMoved(sharpen);
+}

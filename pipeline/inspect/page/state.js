@@ -1,0 +1,100 @@
+// The one store: what is looked at, and what follows from it. Views listen, and change it by set().
+// Hides in which order things follow: thresholds -> outcomes -> the frames that the filter leaves.
+
+import { flatten, decide } from "uncover/outcomes";
+import { leftBy, NO_FILTER } from "uncover/filter";
+
+export const state = {
+  /** @type {import("uncover/messages").Run} */
+  run: null,
+  pair: 0, // number of the detectors
+  /** @type {import("uncover/outcomes").Cases} */
+  cases: null,
+  conf: 0, // thresholds of the two stages
+  fallback: 0,
+  /** @type {import("uncover/outcomes").Result} */
+  result: null,
+  filter: { ...NO_FILTER },
+  /** @type {{mask: Uint8Array, frames: Uint32Array}} */
+  left: null, // by the filter
+  /** @type {Object<string, import("uncover/messages").Mark>} */
+  marks: {},
+  marked: new Uint8Array(0), // the same by frame
+
+  frame: 0, // the one that is wanted
+  /** @type {?import("uncover/messages").Frame} */
+  detail: null, // the one that is shown; it follows when picture and boxes are here
+  /** @type {?import("uncover/messages").Maps} */
+  maps: null, // of the frame that is shown
+  image: null, // its picture
+  drawing: false, // maps are on their way
+
+  show: { first: true, second: true, parts: true, under: false, truth: true },
+  map: "off", // or "average", or a part
+  method: "", // as saved, else the usual
+  levels: "0,1,2",
+  opacity: 0.8,
+  layout: "overlay",
+  wipe: 0.5,
+  oneScale: true,
+  low: 0.5, // under it confidence is low
+};
+
+const listeners = [];
+let changed = null; // while listeners are called
+
+/** Call when any of the keys (words with blanks between) has changed. */
+export function on(keys, listener) {
+  listeners.push({ keys: keys.split(" "), listener });
+}
+
+/** Change some keys; listeners are called before it returns, each once. */
+export function set(changes) {
+  const keys = Object.keys(changes).filter((key) => state[key] !== changes[key]);
+  if (!keys.length) return;
+  Object.assign(state, changes);
+  if (changed) {
+    for (const key of keys) changed.add(key);
+    return;
+  }
+  changed = new Set(keys);
+  while (changed.size) {
+    follow(changed);
+    const now = changed;
+    changed = new Set();
+    for (const { keys, listener } of listeners)
+      if (keys.some((key) => now.has(key))) listener(now);
+  }
+  changed = null;
+}
+
+/** What follows from what has changed. */
+function follow(keys) {
+  const any = (...names) => state.cases && names.some((name) => keys.has(name));
+  if (any("cases", "conf", "fallback")) {
+    state.result = decide(state.cases, state.run, Boolean(pair().second), thresholds());
+    keys.add("result");
+  }
+  if (any("cases", "marks")) {
+    state.marked = Uint8Array.from(state.cases.names, (name) => (state.marks[name] ? 1 : 0));
+    keys.add("marked");
+  }
+  if (any("filter", "result", "marked")) {
+    const { cases, result, marked, filter } = state;
+    state.left = leftBy(filter, cases, result, marked);
+    keys.add("left");
+  }
+}
+
+/** Changes for set() that make these the frames that are looked at. */
+export function framesOf(frames) {
+  return { cases: flatten(frames, state.run.outcomes) };
+}
+
+/** The detectors that are looked at. */
+export const pair = () => state.run.pairs[state.pair];
+
+export const thresholds = () => ({ conf: state.conf, fallback: state.fallback });
+
+/** A map by its number in the run's parts; -1 is the average. */
+export const partOf = (map) => state.run.parts.indexOf(map);

@@ -1,0 +1,150 @@
+"""The picture of a frame as a JPEG: from its file, out of its video, or as it was annotated.
+
+Where there is none any more, a drawing that says so: the row stays.
+"""
+
+import html
+from collections import OrderedDict
+from contextlib import ExitStack
+from pathlib import Path
+from threading import Lock
+
+import cv2
+import numpy as np
+
+from pipeline import annotate, images, video
+from pipeline.boxes import as_boxes
+from pipeline.detections import Detections, How, Parts
+from pipeline.errors import UserError
+from pipeline.images import Picture
+from pipeline.inspect.record import Record, Shot
+
+THUMBNAIL = 240  # pixels; smaller pictures must not keep larger ones waiting
+_KEPT = 96 << 20  # bytes of finished pictures
+_REELS = 4  # videos that stay open
+_MAYBE = 0.15  # from this score on a box is blurred, though nobody believes it
+
+
+class Gone(UserError):
+    """There is no picture; the text says why."""
+
+
+class Album:
+    """The pictures of a run, each decoded when it is asked for; safe for many at once."""
+
+    def __init__(self, record: Record, *, anonymize: bool) -> None:
+        self.record, self.anonymize = record, anonymize
+        self.kept, self.lock = OrderedDict[tuple[int, int], bytes](), Lock()
+        self.shelves = (_Reels(), _Reels())  # of pictures and of thumbnails
+
+    def jpeg(self, index: int, side: int) -> bytes:
+        """At most ``side`` pixels wide and high; 0: as it is."""
+        with self.lock:
+            if (index, side) in self.kept:
+                self.kept.move_to_end((index, side))
+                return self.kept[index, side]
+        data = images.encode(self.shown(index, side), quality=85)
+        with self.lock:
+            self.kept[index, side] = data
+            while sum(map(len, self.kept.values())) > _KEPT:
+                self.kept.popitem(last=False)
+        return data
+
+    def shown(self, index: int, side: int = 0) -> Picture:
+        """The picture as people may see it, not larger than they asked."""
+        shot = self.record.shots[index]
+        picture = self._left(shot, thumbnail=0 < side <= THUMBNAIL)
+        if self.anonymize:
+            picture = annotate.anonymized(picture, _seen(shot))
+        shrink = side / max(picture.shape[:2]) if side else 1.0
+        if shrink < 1:
+            size = tuple(max(1, round(each * shrink)) for each in picture.shape[1::-1])
+            picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+        return picture
+
+    def original(self, shot: Shot, *, thumbnail: bool = False) -> Picture:
+        """The picture as the detector saw it; :class:`Gone` if there is none."""
+        if shot.size == (0, 0):
+            raise Gone(shot.reason or "it could not be read")
+        if shot.file is None or not shot.file.is_file():
+            raise Gone(f"the picture is not there any more: {shot.source}")
+        return self._read(shot.file, shot, thumbnail, begin=None)
+
+    def _left(self, shot: Shot, *, thumbnail: bool) -> Picture:
+        """The original, or where that is gone what was annotated, without its time line."""
+        drawn = self.drawn(shot)
+        if drawn is None:
+            return self.original(shot, thumbnail=thumbnail)
+        picture = self._read(drawn, shot, thumbnail, begin=0.0)
+        height = round(shot.size[1] * picture.shape[1] / shot.size[0])
+        return np.ascontiguousarray(picture[:height])
+
+    def drawn(self, shot: Shot) -> Path | None:
+        """The annotated picture or film, if that is all that is left of a frame."""
+        if self.record.annotated is None or not shot.size[0]:
+            return None
+        if shot.file is not None and shot.file.is_file():
+            return None
+        name = shot.name.split("@")[0] + (".mp4" if shot.video else ".jpg")
+        file = self.record.annotated / name
+        return file if file.is_file() else None
+
+    def _read(self, file: Path, shot: Shot, thumbnail: bool, begin: float | None) -> Picture:
+        try:
+            if not shot.video:
+                return images.read(file)
+            if shot.seconds is None:
+                raise Gone("the video tells no times, so that its frames cannot be found again")
+            picture = self.shelves[thumbnail].frame(file, shot.seconds, begin)
+        except (images.Unreadable, video.Unopened, OSError) as error:
+            raise Gone(f"{file}: {error}") from error
+        if picture is None:
+            raise Gone(f"{file}: no frame can be decoded at {shot.seconds} s")
+        return picture
+
+
+class _Reels:
+    """Some open videos, one of which is wound at a time."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.open: OrderedDict[Path, tuple[ExitStack, video.Reel]] = OrderedDict()
+
+    def frame(self, file: Path, seconds: float, begin: float | None) -> Picture | None:
+        """The frame of a second; ``begin`` as a :class:`~pipeline.video.Reel` takes it."""
+        with self.lock:
+            if file not in self.open:
+                stack = ExitStack()
+                reel = video.Reel(stack.enter_context(video.opened(str(file))), begin)
+                self.open[file] = stack, reel
+                if len(self.open) > _REELS:
+                    self.open.popitem(last=False)[1][0].close()
+            self.open.move_to_end(file)
+            return self.open[file][1].frame(seconds)
+
+
+def _seen(shot: Shot) -> Detections:
+    """All that may be a face, believed or not: who blurs, blurs rather too much."""
+    answers = [each for said in shot.said for each in (*said.first, *(said.second or ()))]
+    boxes = [each["box"] for each in answers if each["score"] >= _MAYBE] + (shot.truth or [])
+    placed, seen = as_boxes(boxes), as_boxes([part["box"] for part in shot.parts])
+    # Where a face was missed, nobody knows where it is: all is blurred, as if one were held.
+    how: How = "held" if shot.outcome in {"held", "missed"} else "found"
+    parts = Parts(seen, np.zeros(len(seen), np.float32), ("",) * len(seen))
+    scores = np.zeros(len(placed), np.float32)
+    return Detections(placed, scores, (how,) * len(placed), shot.size, parts=parts)
+
+
+def sorry(words: str) -> bytes:
+    """A drawing in place of a picture."""
+    lines = [words[begin : begin + 60] for begin in range(0, min(len(words), 300), 60)]
+    told = "".join(
+        f'<text x="320" y="{190 + 28 * number}">{html.escape(line)}</text>'
+        for number, line in enumerate(lines)
+    )
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 400" width="640" height="400">'
+        '<rect width="640" height="400" fill="#555"/>'
+        '<g fill="#fff" font-family="sans-serif" font-size="18" text-anchor="middle">'
+        f'<text x="320" y="150">No picture</text>{told}</g></svg>'
+    ).encode()

@@ -1,0 +1,259 @@
+"""The page and its answers over HTTP, on this machine alone and only for who knows the token.
+
+Every address begins with the token; without it nothing is told, not even that a page is there. No
+part of an address ever becomes the name of a file.
+"""
+
+import json
+import secrets
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+from typing import get_args
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from pipeline.errors import UserError
+from pipeline.inspect import gather, marks, page
+from pipeline.inspect.pictures import Gone, sorry
+from pipeline.inspect.room import Room
+
+HOST = "127.0.0.1"
+_LARGEST = 16384  # pixels of a side that may be asked for
+_BODY = 64 << 20  # bytes that a page may send
+
+
+class Server:
+    """One run, and the way to read it anew while it is still being written."""
+
+    def __init__(self, reread: Callable[[], Room], token: str) -> None:
+        self.reread, self.token, self.lock = reread, token, Lock()
+        self.room = reread()
+        self.said: dict[int, bytes] = {}  # the columns of each pair, as JSON
+
+    def app(self) -> ASGIApp:
+        """What answers."""
+        routes = [
+            Route("/", self._page),
+            Route("/page/{name}", self._static),
+            Route("/api/run", self._run),
+            Route("/api/frames", self._frames),
+            Route("/api/frame/{index:int}", self._frame),
+            Route("/api/maps/{index:int}", self._maps),
+            Route("/api/marks", self._marks, methods=["GET"]),
+            Route("/api/marks", self._mark, methods=["PUT"]),
+            Route("/picture/{index:int}", self._picture),
+            Route("/gather/{name}", self._gather),
+        ]
+        handlers = {HTTPException: _told, UserError: _wrong, Exception: _broken}
+        app = Starlette(
+            routes=[Mount(f"/{self.token}", routes=routes)],
+            exception_handlers=handlers,  # type: ignore[arg-type] # it wants one for all errors
+            middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])],
+        )
+        return _Guarded(app, self.token)
+
+    def _page(self, request: Request) -> Response:  # noqa: ARG002 - a route
+        nonce = secrets.token_urlsafe(16)
+        return Response(
+            page.served(nonce),
+            media_type="text/html",
+            headers={
+                "Content-Security-Policy": "default-src 'none'; img-src 'self' data: blob:; "
+                f"style-src 'self'; script-src 'self' 'nonce-{nonce}'; connect-src 'self'; "
+                "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+            },
+        )
+
+    def _static(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in page.FILES:
+            raise HTTPException(404)
+        return Response(page.FILES[name], media_type=page.kind(name))
+
+    def _run(self, request: Request) -> Response:  # noqa: ARG002 - a route
+        with self.lock:
+            if not self.room.record.complete:
+                self.room, self.said = self.reread(), {}
+        return JSONResponse(self.room.run())
+
+    def _frames(self, request: Request) -> Response:
+        pair = self._pair(request)
+        with self.lock:
+            if pair not in self.said:
+                frames = self.room.columns.frames[pair]
+                self.said[pair] = json.dumps(frames, separators=(",", ":")).encode()
+            return Response(self.said[pair], media_type="application/json")
+
+    def _frame(self, request: Request) -> Response:
+        return JSONResponse(self.room.frame(self._index(request), self._pair(request)))
+
+    def _maps(self, request: Request) -> Response:
+        words = request.query_params.get("levels", "")
+        try:
+            levels = tuple(int(each) for each in words.split(",") if each)
+        except ValueError as error:
+            raise HTTPException(400, "levels: expected numbers between commas") from error
+        method, pair = request.query_params.get("method", ""), self._pair(request)
+        found = self.room.atlas.maps(self._index(request), pair, method, levels)
+        return JSONResponse(found)
+
+    def _marks(self, request: Request) -> Response:  # noqa: ARG002 - a route
+        return JSONResponse(self.room.notebook.read())
+
+    async def _mark(self, request: Request) -> Response:
+        from starlette.concurrency import run_in_threadpool
+
+        if int(request.headers.get("content-length", _BODY + 1)) > _BODY:
+            raise HTTPException(413, "more than a page may send")
+        change = marks.parsed(await request.body())
+        unknown = set(change["names"]) - set(self.room.columns.frames[0]["name"])
+        if change["marked"] and unknown:
+            raise UserError(f"there is no frame {min(unknown)!r} in this run")
+        return JSONResponse(await run_in_threadpool(self.room.notebook.change, change))
+
+    def _picture(self, request: Request) -> Response:
+        side = _whole(request, "side", _LARGEST)
+        index = self._index(request)
+        try:
+            return Response(self.room.album.jpeg(index, side), media_type="image/jpeg")
+        except Gone as gone:
+            return Response(sorry(str(gone)), media_type="image/svg+xml")
+
+    def _gather(self, request: Request) -> Response:
+        wanted = self._wanted(request)
+        room, kept = self.room, self.room.notebook.read()
+        if not kept["marks"]:
+            raise HTTPException(404, "no frame is marked")
+        record, name = room.record, request.path_params["name"]
+        file = f"{record.folder.name}-{name}"
+        if name == "list.csv":
+            return _download(gather.as_list(record, kept, wanted), file, "text/csv")
+        if name == "coco.json":
+            return _download(gather.as_coco(record, kept, wanted), file, "application/json")
+        if name != "yolo.zip":
+            raise HTTPException(404)
+        with tempfile.NamedTemporaryFile(suffix=".zip", delete=False) as temporary:
+            target = Path(temporary.name)
+        try:
+            gather.as_yolo(record, kept, wanted, room.album, target)
+        except BaseException:
+            target.unlink()
+            raise
+        return FileResponse(target, filename=file, background=BackgroundTask(target.unlink))
+
+    def _wanted(self, request: Request) -> gather.Wanted:
+        pair, asked = self._pair(request), request.query_params
+        usual, labels = self.room.record.pairs[pair], asked.get("labels", "face")
+        if labels not in get_args(gather.Labels):
+            raise HTTPException(400, "labels: expected face or parts")
+        try:
+            conf = float(asked.get("conf", usual["conf"]))
+            fallback_conf = float(asked.get("fallback_conf", usual["fallback_conf"]))
+        except ValueError as error:
+            raise HTTPException(400, "conf, fallback_conf: expected numbers") from error
+        return gather.Wanted(pair, conf, fallback_conf, labels)  # type: ignore[arg-type] # it is one
+
+    def _index(self, request: Request) -> int:
+        index = int(request.path_params["index"])
+        if index >= len(self.room.record.shots):
+            raise HTTPException(404, f"there is no frame {index}")
+        return index
+
+    def _pair(self, request: Request) -> int:
+        return _whole(request, "pair", len(self.room.record.pairs) - 1)
+
+
+class _Guarded:
+    """Nothing is answered to who does not know the token; nobody may frame or guess types."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self.app, self.token = app, token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        first = scope["path"].lstrip("/").split("/")[0]
+        if not secrets.compare_digest(first.encode(), self.token.encode()):
+            await Response("a wrong or missing token", 403)(scope, receive, send)
+            return
+
+        async def guarded(message: "dict[str, object]") -> None:
+            if message["type"] == "http.response.start":
+                headers = message.setdefault("headers", [])
+                headers += _HEADERS  # type: ignore[operator] # a list, by ASGI's rules
+            await send(message)
+
+        await self.app(scope, receive, guarded)  # type: ignore[arg-type]
+
+
+_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+]
+
+
+def serve(reread: Callable[[], Room], port: int, ready: Callable[[str], None]) -> None:
+    """Answer until Ctrl-C; ``ready`` is told the address."""
+    token = secrets.token_urlsafe(24)
+    app = Server(reread, token).app()
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((HOST, port))
+        except OSError as error:
+            raise UserError(f"--port {port}: {error.strerror}; 0 takes a free one") from error
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,  # it would hold the token
+            lifespan="off",
+            timeout_graceful_shutdown=1,
+        )
+        listening.listen(64)
+        ready(f"http://{HOST}:{listening.getsockname()[1]}/{token}/")
+        try:
+            uvicorn.Server(config).run(sockets=[listening])
+        except KeyboardInterrupt:
+            print("ended", file=sys.stderr)
+
+
+def _whole(request: Request, name: str, most: int) -> int:
+    """A whole number that is asked with."""
+    words = request.query_params.get(name, "0")
+    if not words.isdecimal() or int(words) > most:
+        raise HTTPException(400, f"{name}: expected a number from 0 to {most}")
+    return int(words)
+
+
+def _download(text: str, name: str, kind: str) -> Response:
+    from urllib.parse import quote
+
+    disposition = f"attachment; filename*=utf-8''{quote(name)}"
+    return Response(text, media_type=kind, headers={"Content-Disposition": disposition})
+
+
+def _told(request: Request, error: HTTPException) -> Response:  # noqa: ARG001 - a handler
+    return JSONResponse({"error": error.detail}, error.status_code)
+
+
+def _wrong(request: Request, error: UserError) -> Response:  # noqa: ARG001 - a handler
+    return JSONResponse({"error": str(error)}, 409)
+
+
+def _broken(request: Request, error: Exception) -> Response:  # noqa: ARG001 - a handler
+    return JSONResponse({"error": f"{error!r}; the terminal shows where"}, 500)

@@ -1,0 +1,540 @@
+"""``uncover inspect``: a run of any command as the page wants it, and what leaves the page."""
+
+import base64
+import csv
+import io
+import json
+import re
+import shutil
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from detect_runs import CONF, FALLBACK, coco_of, filmed_run, pictured_run, rows_of, run_folder
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pairs import save_first, save_second
+
+from pipeline import cam, heatmap_files, images, media, runs, samples
+from pipeline.boxes import as_boxes
+from pipeline.detect import Detect
+from pipeline.detections import OUTCOMES, Detections
+from pipeline.errors import UserError
+from pipeline.extract import Extract
+from pipeline.images import Letterbox
+from pipeline.inspect import export, gather, opened, page
+from pipeline.inspect.command import Inspect
+from pipeline.inspect.maps import METHODS
+from pipeline.inspect.marks import Notebook
+from pipeline.inspect.pictures import Gone
+from pipeline.inspect.record import Said, believed
+from pipeline.inspect.room import Room
+from pipeline.parts import PARTS, WHOLE_FACE
+from pipeline.prepare import Prepare
+from pipeline.shipped import CLEAR, CLEAR_FALLBACK
+from pipeline.two_stage import TwoStage
+from pipeline.yolo import Found
+
+
+def table(folder):
+    with (folder / "frames.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def everything(folder):
+    """All files of a folder with their bytes and times."""
+    return {
+        path.relative_to(folder): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def scored(values):
+    return [{"box": box, "score": score} for box, score in values]
+
+
+corner = st.floats(0, 50, width=32)
+boxes = st.tuples(corner, corner, st.floats(1, 40, width=32), st.floats(1, 40, width=32)).map(
+    lambda each: [each[0], each[1], each[0] + each[2], each[1] + each[3]]
+)
+answers = st.lists(st.tuples(boxes, st.floats(0.0625, 1, width=16)), max_size=5).map(
+    lambda each: sorted(each, key=lambda one: -one[1])
+)
+share = st.floats(0.0625, 1, width=16)
+
+
+@given(answers, st.none() | answers, share, share, st.integers(1, 3))
+@settings(deadline=None, max_examples=300)
+def test_what_is_believed_at_two_thresholds_is_what_the_fallback_says(
+    first, second, conf, fallback_conf, faces
+):
+    """The page recolours by this rule; the detector itself is the reference."""
+    detector = TwoStage(None, None, conf, fallback_conf, faces=faces)
+
+    def found(some, kind):
+        placed = np.array([box for box, _ in some], np.float32).reshape(-1, 4)
+        scores = np.array([score for _, score in some], np.float32)
+        return Found(placed, scores, np.full(len(some), kind))
+
+    expected = detector._found(found(first, WHOLE_FACE), Letterbox(96, 96, 96, 96))
+    if len(expected) < faces and second is not None:
+        known = vars(expected) | {"best": dict.fromkeys(PARTS, 0.5)}
+        expected = detector._recovered(Detections(**known), found(second, 0))
+    said = Said(scored(first), None if second is None else scored(second))
+    seen = believed(said, conf, fallback_conf, faces)
+
+    np.testing.assert_array_equal(as_boxes([each["box"] for each in seen.boxes]), expected.boxes)
+    assert tuple(seen.stages) == expected.how
+
+
+def test_a_run_is_told_frame_by_frame(home):
+    """Outcomes, times, strips and candidates as the run has them; unreadable rows stay."""
+    folder = filmed_run(home, hold=0.1)
+    room = Room(folder)
+    frames, rows = room.columns.frames[0], table(folder)
+
+    assert len(frames["name"]) == 40
+    assert {len(values) for values in frames.values()} == {40}
+    by_frame = {}
+    for row in rows:  # of a frame with several faces, the stage that had the last word
+        kinds = by_frame.setdefault(int(row["frame"]), [])
+        kinds.append(row["outcome"])
+    told = [OUTCOMES[number] for number in frames["outcome"]]
+    for number, kinds in by_frame.items():
+        assert told[number] in kinds
+    assert {"found", "recovered", "held", "missed", "unreadable"} == set(told)
+    assert frames["seconds"][1] == pytest.approx(0.1)
+    assert frames["seconds"][12] is None
+    assert room.columns.strips == ["ward.mp4"]
+    assert room.run()["hold"] == 0.1
+    one = room.frame(0, 0)
+    assert one["parts"] == [{"part": 0, "box": [10.0, 10.0, 30.0, 20.0], "score": 0.61}]
+    assert [each["score"] for each in one["first"]] == frames["case"][0]["first"]
+
+
+def test_a_run_that_is_being_written_is_read_as_far_as_it_goes(home):
+    rng = np.random.default_rng(0)
+    rows = list(rows_of("ward.mp4", "ward", 150, rng))
+    folder = run_folder(home / "runs" / "detect" / "a", rows[:100], complete=False, journal=True)
+    room = Room(folder)
+
+    assert len(room.columns.frames[0]["name"]) == 100
+    assert not room.run()["complete"]
+
+
+def test_a_run_of_an_older_version_is_read_with_a_warning(home):
+    """Of frames.csv alone: what was believed, no candidates; thresholds go upward only."""
+    folder = filmed_run(home)
+    new = Room(folder).columns.frames[0]
+    (folder / "frames.jsonl").unlink()
+    room = Room(folder)
+    old = room.columns.frames[0]
+
+    assert old["outcome"] == new["outcome"]
+    assert old["name"] == new["name"]
+    assert "older version" in room.run()["warnings"][0]
+    assert room.run()["pairs"][0]["floor"] == CONF
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("frames.jsonl", "{}\n"),
+        ("frames.jsonl", "hello\n"),
+        ("frames.jsonl", '{"name": 3}\n[]\n'),
+        ("config.json", '{"settings": {"detector": "two-stage"}}'),
+    ],
+)
+def test_a_damaged_run_is_an_error_for_people(home, name, content):
+    folder = filmed_run(home)
+    (folder / name).write_text(content)
+
+    with pytest.raises(UserError, match="ward"):
+        Room(folder)
+
+
+def test_a_run_without_frames_is_a_room_without_frames(home):
+    folder = run_folder(home / "runs" / "detect" / "none", [])
+
+    assert Room(folder).run()["frames"] == 0
+
+
+def test_runs_are_found_by_folder_by_name_and_the_newest(home):
+    first = filmed_run(home, "first", count=2)
+    time.sleep(0.02)
+    second = filmed_run(home, "second", count=2)
+
+    assert opened.find("") == second
+    assert opened.find("first") == first
+    assert opened.find(str(first)) == first
+    assert opened.find("nobody") is None
+    with pytest.raises(UserError, match="holds runs; name one of them: first, second"):
+        opened.find(str(first.parent))
+    with pytest.raises(UserError, match="no such picture"):
+        Inspect("nobody", browser=False).run()
+
+
+def test_truth_comes_from_a_coco_file(home):
+    """Boxes, levels by the share that is hidden, other facts; and who hits them."""
+    folder = filmed_run(home)
+    labels = coco_of(folder, home / "labels.json")
+    room = Room(folder, str(labels))
+    known = {each["image_id"]: each for each in json.loads(labels.read_text())["annotations"]}
+
+    assert room.run()["labelled"]
+    assert set(room.columns.levels) <= {"none", "easy", "medium", "hard"}
+    for number, case in enumerate(room.columns.frames[0]["case"]):
+        assert case["truths"] == (1 if number in known else None)
+        if number in known:
+            x, y, width, height = known[number]["bbox"]
+            one = room.frame(number, 0)
+            assert one["truth"] == [[x, y, x + width, y + height]]
+            assert one["facts"]["bed"] == "3"
+    assert any(hits for case in room.columns.frames[0]["case"] for hits in case["hits"])
+
+
+def test_labels_that_make_no_sense_are_refused(home):
+    folder = filmed_run(home)
+    (home / "bad.json").write_text('{"images": []}')
+
+    with pytest.raises(UserError, match="no labels in COCO's form"):
+        Room(folder, str(home / "bad.json"))
+    with pytest.raises(UserError, match="no prepared dataset"):
+        Room(folder, "nothing")
+
+
+def test_pictures_of_a_film_are_those_of_their_frames(home):
+    folder = filmed_run(home)
+    album = Room(folder).album
+    straight = list(media.frames(media.inputs([str(home / "ward.mp4")])[0]))
+    for number in (0, 30, 5, 5, 29, 39):
+        np.testing.assert_array_equal(album.shown(number), straight[number].picture)
+    assert images.decode(album.jpeg(3, 32)).shape == (21, 32, 3)
+
+
+def test_a_picture_that_is_gone_is_the_annotated_one_or_a_drawing(home):
+    """The row stays; heatmaps are never drawn of a picture with boxes in it."""
+    folder = pictured_run(home)
+    room = Room(folder)
+    whole = room.album.shown(0)
+    (home / "pictures" / "p0.png").unlink()
+    again = Room(folder)
+
+    assert again.frame(0, 0)["facts"]["picture"].startswith("the original is gone")
+    assert again.album.shown(0).shape == whole.shape
+    with pytest.raises(Gone):
+        again.album.original(again.record.shots[0])
+    shutil.rmtree(folder / "annotated")
+    with pytest.raises(Gone, match="not there any more"):
+        Room(folder).album.shown(0)
+    assert len(Room(folder).columns.frames[0]["name"]) == 6
+    (home / "pictures" / "p1.png").write_bytes(b"no picture")
+    with pytest.raises(Gone, match="not a picture"):
+        Room(folder).album.shown(1)
+
+
+def test_an_anonymized_run_is_shown_without_faces(home):
+    """Every candidate is blurred, and a frame without a face as a whole."""
+    folder = pictured_run(home, anonymize=True)
+    room = Room(folder)
+    assert room.run()["anonymized"]
+    for number, shot in enumerate(room.record.shots):
+        shown, original = room.album.shown(number), room.album.original(shot)
+        seen = [each for said in shot.said for each in (*said.first, *(said.second or ()))]
+        for each in seen:
+            if each["score"] < 0.15:
+                continue
+            x1, y1, x2, y2 = (round(value) for value in each["box"])
+            part = np.s_[y1 + 1 : y2 - 1, x1 + 1 : x2 - 1]
+            assert shown[part].std() < 0.6 * original[part].std()
+        if shot.outcome == "missed":
+            assert shown.std() < 0.6 * original.std()
+
+
+def test_saved_heatmaps_are_shown_as_they_are(home):
+    folder = filmed_run(home)
+    room = Room(folder)
+    maps = room.atlas.maps(3, 0, "", ())
+    stack, _ = heatmap_files.read(folder / "heatmaps" / "ward@000003.tif")
+
+    assert maps["saved"]
+    assert base64.b64decode(maps["stack"]) == stack.tobytes()
+    assert (maps["width"], maps["height"]) == (8, 8)
+    assert maps["place"] == pytest.approx([0, 16 / 12, 8, 64 / 12], abs=0.001)
+    light = (stack[2:].astype(float) / 255) ** 2  # the recipe's gamma is a half
+    expected = np.sqrt(light.mean(axis=0)) * 255  # eyes and nose are weak: left out
+    found = np.frombuffer(base64.b64decode(maps["average"]), np.uint8).reshape(8, 8)
+    np.testing.assert_allclose(found, expected, atol=0.51)
+    none = room.atlas.maps(1, 0, "", ())
+    assert none["width"] == 0
+    assert "none can be drawn" in none["words"]
+
+
+def test_a_damaged_heatmap_is_an_error_for_people(home):
+    folder = filmed_run(home)
+    (folder / "heatmaps" / "ward@000003.tif").write_bytes(b"II*\x00garbage")
+
+    with pytest.raises(UserError, match="not a heatmap"):
+        Room(folder).atlas.maps(3, 0, "", ())
+
+
+@pytest.fixture
+def pair(home):
+    first = save_first(home / "first.pt", threshold=0.9)
+    second = save_second(home / "second.pt", runs.sha256(first), threshold=1e-6)
+    return {"stage1": str(first), "fallback": str(second), "device": "cpu"}
+
+
+def test_heatmaps_are_drawn_on_the_spot_as_detection_draws_them(home, pair):
+    """The usual method is that of stage 2, and gives what the run would have saved."""
+    source = pictured_run(home) and str(home / "pictures")
+    kept = Detect((source,), "kept", save_heatmaps=True, **pair).run()
+    bare = Detect((source,), "bare", **pair).run()
+    saved, drawn = Room(kept).atlas.maps(2, 0, "", ()), Room(bare).atlas.maps(2, 0, "", ())
+
+    assert saved["saved"]
+    assert not drawn["saved"]
+    both = [np.frombuffer(base64.b64decode(each["stack"]), np.uint8) for each in (saved, drawn)]
+    np.testing.assert_allclose(both[0].astype(int), both[1].astype(int), atol=1)
+    assert saved["place"] == drawn["place"]
+    other = Room(bare).atlas.maps(2, 0, "hirescam", (2,))
+    assert (other["method"], other["levels"]) == ("hirescam", [2])
+    assert other["stack"] != drawn["stack"]
+    with pytest.raises(UserError, match="known are"):
+        Room(bare).atlas.maps(2, 0, "magic", ())
+    assert {each["name"] for each in METHODS} == set(cam.METHODS)
+
+
+def test_other_weights_than_those_of_the_run_draw_nothing(home, pair):
+    source = pictured_run(home) and str(home / "pictures")
+    folder = Detect((source,), "bare", **pair).run()
+    save_first(home / "first.pt", threshold=0.5)
+    room = Room(folder)
+
+    assert "other weights now" in room.run()["undrawn"]
+    assert room.run()["methods"] == []
+    assert room.atlas.maps(0, 0, "hirescam", (0,))["width"] == 0
+
+
+def test_asking_always_changes_no_outcome_and_keeps_what_stage_2_says(home):
+    """With shipped weights, on faces that stage 1 finds."""
+    (home / "faces").mkdir()
+    for number, (window, _) in enumerate(samples.faces()):
+        images.write(home / "faces" / f"{number}.png", window)
+    usual = {"stage1": CLEAR, "fallback": CLEAR_FALLBACK, "device": "cpu"}
+    plain = Detect((str(home / "faces"),), "plain", **usual).run()
+    always = Detect((str(home / "faces"),), "always", always=True, **usual).run()
+    said = ("outcome", "x1", "y1", "x2", "y2", "conf", "reason", "parts")
+
+    assert [[row[key] for key in said] for row in table(plain)] == [
+        [row[key] for key in said] for row in table(always)
+    ]
+    asked = [case["second"] is not None for case in Room(plain).columns.frames[0]["case"]]
+    assert asked == [row["outcome"] != "found" for row in table(plain)]
+    assert not all(asked)
+    assert all(case["second"] for case in Room(always).columns.frames[0]["case"])
+
+
+def test_heatmaps_for_people_can_be_looked_into(home, pair):
+    source = pictured_run(home) and str(home / "pictures")
+    folder = Extract(weights=pair["stage1"], name="look", source=source, device="cpu").run()
+    room = Room(folder)
+
+    assert room.run()["command"] == "extract"
+    assert room.run()["frames"] == 6
+    assert room.run()["pairs"][0]["second"] is None
+    assert room.atlas.maps(0, 0, "", ())["saved"]
+    assert room.atlas.maps(0, 0, "hirescam", (1,))["width"] > 0
+    assert room.album.shown(0).shape == (64, 96, 3)
+
+
+def test_marks_survive_and_are_all_that_changes(home):
+    folder = filmed_run(home)
+    before = everything(folder)
+    book = Notebook(folder)
+    assert book.read() == {"marks": {}}
+    book.change({"names": ["ward@000001", "ward@000002"], "marked": True, "note": "tube"})
+    Notebook(folder).change({"names": ["ward@000002"], "marked": True, "note": None})
+    book.change({"names": ["ward@000001"], "marked": False, "note": None})
+    marks = Notebook(folder).read()["marks"]
+
+    assert list(marks) == ["ward@000002"]
+    assert marks["ward@000002"]["note"] == "tube"
+    after = everything(folder)
+    assert after.pop(Path("marks.json"))
+    assert after == before
+
+
+def test_a_damaged_file_of_marks_is_never_overwritten(home):
+    folder = filmed_run(home)
+    (folder / "marks.json").write_text("half of it")
+    with pytest.raises(UserError, match="damaged"):
+        Notebook(folder).change({"names": ["a"], "marked": True, "note": ""})
+    assert (folder / "marks.json").read_text() == "half of it"
+
+
+def test_marks_outlive_a_run_that_is_made_anew(home, pair):
+    source = pictured_run(home) and str(home / "pictures")
+    folder = Detect((source,), "again", **pair).run()
+    Notebook(folder).change({"names": ["p1"], "marked": True, "note": "look"})
+    Detect((source,), "again", overwrite=True, conf=0.5, **pair).run()
+    extracted = Extract(weights=pair["stage1"], name="look", source=source, device="cpu").run()
+    Notebook(extracted).change({"names": ["p2"], "marked": True, "note": ""})
+    Extract(
+        weights=pair["stage1"], name="look", source=source, device="cpu", batch=2, overwrite=True
+    ).run()
+
+    assert Notebook(folder).read()["marks"]["p1"]["note"] == "look"
+    assert list(Notebook(extracted).read()["marks"]) == ["p2"]
+
+
+@pytest.fixture
+def marked(home):
+    """A room in which four frames are marked, one of them unreadable."""
+    folder = filmed_run(home)
+    names = [f"ward@{number:06d}" for number in (0, 3, 12, 20)]
+    Notebook(folder).change({"names": names, "marked": True, "note": 'a "note", with commas'})
+    return Room(folder)
+
+
+def wanted(labels="face", conf=CONF):
+    return gather.Wanted(0, conf, FALLBACK, labels)
+
+
+def test_marked_frames_as_a_list(marked):
+    text = gather.as_list(marked.record, marked.notebook.read(), wanted())
+    rows = list(csv.DictReader(io.StringIO(text)))
+    expected = {int(row["frame"]): row for row in table(marked.record.folder)}
+
+    assert [int(row["frame"]) for row in rows] == [0, 3, 12, 20]
+    assert rows[2]["outcome"] == "unreadable"
+    assert rows[0]["note"] == 'a "note", with commas'
+    for row in rows:
+        assert row["outcome"] == expected[int(row["frame"])]["outcome"]
+        assert row["conf"] == expected[int(row["frame"])]["conf"]
+
+
+def test_marked_frames_in_coco_form(marked, tmp_path):
+    pytest.importorskip("pycocotools")
+    from pycocotools.coco import COCO
+
+    for labels, count in (("face", 1), ("parts", 10)):
+        path = tmp_path / f"{labels}.json"
+        path.write_text(
+            gather.as_coco(marked.record, marked.notebook.read(), wanted(labels, conf=0.1))
+        )
+        found = COCO(str(path))
+        assert len(found.imgs) == 4
+        assert len(found.cats) == count
+        assert all(each["bbox"][2] > 0 for each in found.anns.values())
+        assert len(found.anns) > 0
+
+
+@pytest.mark.parametrize("labels", ["face", "parts"])
+def test_marked_frames_as_a_dataset_that_prepare_reads(marked, home, labels):
+    """Pictures with their predicted boxes; what cannot be read is listed."""
+    target = home / "marked.zip"
+    book = marked.notebook.read()
+    gather.as_yolo(marked.record, book, wanted(labels), marked.album, target)
+    with zipfile.ZipFile(target) as file:
+        names = file.namelist()
+        file.extractall(home / "marked")
+    pictures = [name for name in names if name.endswith(".jpg")]
+
+    assert len(pictures) == 3
+    assert "ward@000012" in (home / "marked" / "left-out.txt").read_text()
+    for name in pictures:
+        label = home / "marked" / name.replace("images/", "labels/").replace(".jpg", ".txt")
+        number = int(Path(name).stem[-6:])
+        boxes = gather.Wanted(0, CONF, FALLBACK, labels).boxes(marked.record.shots[number], 1)
+        assert len(label.read_text().splitlines()) == len(boxes)
+    made = Prepare((f"yolo={home / 'marked'}",), "corrected", classes=labels, workers=1).run()
+    assert sum(1 for _ in (made / "images").rglob("*.jpg")) == 3
+
+
+def test_an_exported_page_is_one_file_that_asks_nobody(marked, home, capsys):
+    folder = marked.record.folder
+    before = everything(folder)
+    Inspect(str(folder), export=home / "page.html", frames=10).run()
+    text = (home / "page.html").read_text()
+    known = json.loads(re.search(r'id="embedded">(.*?)</script>', text, re.DOTALL)[1])
+
+    assert everything(folder) == before
+    assert "10 frames" in capsys.readouterr().out
+    assert known["run"]["frames"] == 10 == len(known["pictures"]) == len(known["maps"])
+    assert {len(values) for values in known["frames"][0].values()} == {10}
+    assert known["words"] == "10 of 40 frames"
+    assert {"ward@000000", "ward@000003", "ward@000012", "ward@000020"} <= set(
+        known["frames"][0]["name"]
+    )
+    assert [each["index"] for each in known["frame"][0]] == list(range(10))
+    assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
+    assert "https://" not in text
+    assert "default-src 'none'" in text
+
+
+def test_an_anonymized_page_names_nobody(home):
+    """No file, folder, patient; faces blurred; held faces keep the frame that they come from."""
+    folder = filmed_run(home, "smith_john", hold=0.3)
+    Notebook(folder).change({"names": ["ward@000003"], "marked": True, "note": "tube"})
+    target = home / "page.html"
+    Inspect(str(folder), export=target, frames=12, anonymize=True).run()
+    text = target.read_text()
+    known = json.loads(re.search(r'id="embedded">(.*?)</script>', text, re.DOTALL)[1])
+
+    plain = re.sub(r"base64,[^\"]*", "", text)
+    for name in ("smith", "john", "ward", str(home)):
+        assert name not in plain
+    assert known["run"]["anonymized"]
+    assert [mark["note"] for mark in known["marks"]["marks"].values()] == ["tube"]
+    assert next(iter(known["marks"]["marks"])) in known["frames"][0]["name"]
+    held, kinds = OUTCOMES.index("held"), known["frames"][0]["outcome"]
+    for place, kind in enumerate(kinds):
+        if kind == held:
+            before = [each for each in kinds[:place] if each != held]
+            assert set(before) & {0, 1}
+
+
+def test_text_of_a_run_cannot_end_the_script_that_holds_it(home):
+    folder = filmed_run(home)
+    evil = "</script><script>alert(1)</script><!--start-->"
+    Notebook(folder).change({"names": ["ward@000003"], "marked": True, "note": evil})
+    target = home / "page.html"
+    export.write(Room(folder), target, 5)
+    text = target.read_text()
+
+    assert evil not in text
+    known = json.loads(re.search(r'id="embedded">(.*?)</script>', text, re.DOTALL)[1])
+    assert known["marks"]["marks"]["ward@000003"]["note"] == evil
+
+
+def test_the_page_is_whole_and_names_no_other_host():
+    """Every module that is imported is there, nothing is fetched from elsewhere."""
+    modules = {name.removesuffix(".js") for name in page.FILES if name.endswith(".js")}
+    for name, content in page.FILES.items():
+        text = content.decode()
+        for wanted_module in re.findall(r'from "uncover/(\w+)"', text):
+            assert wanted_module in modules, f"{name} imports {wanted_module}"
+        for address in re.findall(r"https?://[^\"'` )]+", text):
+            assert address == "http://www.w3.org/2000/svg", f"{name}: {address}"
+        assert "innerHTML" not in text
+        assert "eval(" not in text
+    assert 'nonce="abc"' in page.served("abc")
+
+
+@pytest.mark.slow
+def test_ten_thousand_frames_are_open_within_a_second(home):
+    """From the folder to the columns of the time line; three times, the best counts."""
+    rng = np.random.default_rng(0)
+    rows = rows_of("ward.mp4", "ward", 10_000, rng)
+    folder = run_folder(home / "runs" / "detect" / "long", rows)
+    times = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        json.dumps(Room(folder).columns.frames[0])
+        times.append(time.perf_counter() - begin)
+
+    assert min(times) < 1.0
