@@ -83,7 +83,7 @@ class Frames(TypedDict):
 
     name: list[str]  # unique in the run; marks go by it
     strip: list[int]
-    number: list[int]  # in its video, from 0
+    number: list[int | None]  # in its video, from 0; none of a picture
     seconds: list[float | None]
     outcome: list[int]  # as the run has it
     level: list[int]  # -1: unknown
@@ -110,7 +110,7 @@ class Frame(TypedDict):
     index: int
     name: str
     source: str  # the file it is of, or the camera
-    number: int
+    number: int | None
     seconds: float | None
     size: list[int]  # width, height; 0, 0: unreadable
     reason: str  # why no more faces were found

@@ -88,7 +88,7 @@ def columns(record: Record) -> Columns:
     for shot in record.shots:
         shared["name"].append(shot.name)
         shared["strip"].append(strips.setdefault(shot.strip, len(strips)))
-        shared["number"].append(shot.number)
+        shared["number"].append(shot.number if shot.video else None)
         shared["seconds"].append(shot.seconds)
         shared["level"].append(levels.setdefault(shot.level, len(levels)) if shot.level else -1)
         shared["weak"].append(shot.weak)
@@ -156,7 +156,7 @@ def frame(record: Record, index: int, pair: int) -> Frame:
         "index": index,
         "name": shot.name,
         "source": shot.source,
-        "number": shot.number,
+        "number": shot.number if shot.video else None,
         "seconds": shot.seconds,
         "size": list(shot.size),
         "reason": shot.reason,

@@ -46,8 +46,8 @@ function facts(i, detail) {
   const ms = Object.entries(detail?.ms ?? {}).map(([name, value]) => `${name} ${value.toFixed(value < 10 ? 1 : 0)}`);
   return {
     Source: detail?.source ?? "…",
-    Frame: many(cases.number[i]),
-    Time: clock(cases.seconds[i], true) || "unknown",
+    Frame: cases.number[i] === null ? null : many(cases.number[i]),
+    Time: cases.number[i] === null ? null : clock(cases.seconds[i], true) || "unknown",
     Size: detail?.size[0] ? `${detail.size[0]} × ${detail.size[1]}` : detail ? "unknown" : "…",
     Level: level ?? (run.levels.length ? "unknown" : null),
     Evidence: cases.weak[i] ? "weak" : null,

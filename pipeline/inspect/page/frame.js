@@ -43,7 +43,8 @@ const show = newest(async (index, pair) => {
   if (!image) pictureFailed();
   nothing(image ? "" : "This picture could not be loaded.");
   const size = detail?.size[0] ? detail.size : [image?.naturalWidth || 16, image?.naturalHeight || 9];
-  const name = detail ? `${detail.source}, its frame ${detail.number}` : "";
+  const which = detail?.number ?? null;
+  const name = detail ? detail.source + (which === null ? "" : `, its frame ${which}`) : "";
   if (image) showPicture(image.src, `Frame ${index}: ${name}`, size);
   else panes[0].plain.alt = `Frame ${index}: no picture`;
   set({ detail, image });

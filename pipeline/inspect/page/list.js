@@ -29,7 +29,7 @@ function makeRow(place) {
     image,
     el("span", { class: "what" },
       el("span", { class: "title" }, glyph, outcome, " ", sure),
-      el("span", { class: "soft small" }, [`frame ${frame}`, time || `no. ${number}`].join(" · "), note)),
+      el("span", { class: "soft small" }, [`frame ${frame}`, time || (number === null ? "" : `no. ${number}`)].filter(Boolean).join(" · "), note)),
     flag);
   row.style.transform = `translateY(${place * TALL}px)`;
   return { frame, row, image, sure, glyph, outcome, flag, note };

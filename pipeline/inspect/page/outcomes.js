@@ -11,7 +11,7 @@ const NOBODY = 0x7fffffff; // a box of stage 2 that repeats none of stage 1
  * @property {number} count
  * @property {string[]} names
  * @property {Int32Array} strip
- * @property {number[]} number
+ * @property {(?number)[]} number in its film; null: a picture
  * @property {Float64Array} seconds NaN: unknown
  * @property {Uint8Array} outcome as the run has it
  * @property {Int16Array} level
