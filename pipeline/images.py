@@ -62,6 +62,18 @@ def read(path: Path) -> Picture:
     return decode(_bytes(path))
 
 
+def read_small(path: Path, side: int) -> Picture:
+    """As :func:`read`, for a glance: a JPEG that is larger may come at a half, a fourth, an eighth.
+
+    Its longer side stays at ``side`` or above. It costs a fraction of the time.
+    """
+    with _opened(_bytes(path)) as image:
+        share = side / max(image.size)
+        if share < 1:
+            image.draft(None, (round(image.width * share), round(image.height * share)))
+        return _rgb(ImageOps.exif_transpose(image))
+
+
 def read_with_header(path: Path) -> tuple[Picture, Header]:
     """Both at the cost of one reading."""
     data = _bytes(path)

@@ -24,7 +24,6 @@ from pipeline import (
     dataset,
     heatmap_files,
     heatmap_sheets,
-    heatmaps,
     images,
     media,
     runs,
@@ -391,7 +390,7 @@ def test_a_full_disk_is_told(extract, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(heatmaps, "write", full)
+    monkeypatch.setattr(heatmap_files, "write", full)
     settings = extract()
     with pytest.raises(UserError, match="No space left"):
         settings.run()

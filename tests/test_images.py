@@ -2,6 +2,7 @@ import io
 import struct
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -215,3 +216,21 @@ def test_a_picture_can_come_from_memory(picture):
     Image.fromarray(picture).save(file, "PNG")
 
     assert (images.decode(file.getvalue()) == picture).all()
+
+
+@pytest.mark.parametrize("size", [(640, 480), (479, 1001), (64, 48)])
+def test_a_glance_at_a_picture_is_the_picture_made_small(tmp_path, size):
+    """Never smaller than asked, upright, nearly the same pixels; a broken one is told as ever."""
+    y, x = np.mgrid[: size[1], : size[0]]
+    picture = np.stack([x * 255 // size[0], y * 255 // size[1], x * 0 + 90], 2).astype(np.uint8)
+    for suffix in (".jpg", ".png"):
+        path = tmp_path / f"a{suffix}"
+        images.write(path, picture)
+        for side in (40, 200, 5000):
+            small = images.read_small(path, side)
+            assert max(small.shape[:2]) >= min(side, max(size))
+            expected = cv2.resize(picture, small.shape[1::-1], interpolation=cv2.INTER_AREA)
+            assert np.abs(small.astype(int) - expected).mean() < 3
+    (tmp_path / "b.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:-200])
+    with pytest.raises(Unreadable):
+        images.read_small(tmp_path / "b.jpg", 40)

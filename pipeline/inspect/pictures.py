@@ -53,7 +53,7 @@ class Album:
     def shown(self, index: int, side: int = 0) -> Picture:
         """The picture as people may see it, not larger than they asked."""
         shot = self.record.shots[index]
-        picture = self._left(shot, thumbnail=0 < side <= THUMBNAIL)
+        picture = self._left(shot, 0 if self.anonymize else side)
         if self.anonymize:
             picture = annotate.anonymized(picture, _seen(shot))
         shrink = side / max(picture.shape[:2]) if side else 1.0
@@ -62,20 +62,20 @@ class Album:
             picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
         return picture
 
-    def original(self, shot: Shot, *, thumbnail: bool = False) -> Picture:
-        """The picture as the detector saw it; :class:`Gone` if there is none."""
+    def original(self, shot: Shot, side: int = 0) -> Picture:
+        """The picture as the detector saw it, or for a glance; :class:`Gone` if there is none."""
         if shot.size == (0, 0):
             raise Gone(shot.reason or "it could not be read")
         if shot.file is None or not shot.file.is_file():
             raise Gone(f"the picture is not there any more: {shot.source}")
-        return self._read(shot.file, shot, thumbnail, begin=None)
+        return self._read(shot.file, shot, side, begin=None)
 
-    def _left(self, shot: Shot, *, thumbnail: bool) -> Picture:
+    def _left(self, shot: Shot, side: int) -> Picture:
         """The original, or where that is gone what was annotated, without its time line."""
         drawn = self.drawn(shot)
         if drawn is None:
-            return self.original(shot, thumbnail=thumbnail)
-        picture = self._read(drawn, shot, thumbnail, begin=0.0)
+            return self.original(shot, side)
+        picture = self._read(drawn, shot, side, begin=0.0)
         height = round(shot.size[1] * picture.shape[1] / shot.size[0])
         return np.ascontiguousarray(picture[:height])
 
@@ -89,13 +89,14 @@ class Album:
         file = self.record.annotated / name
         return file if file.is_file() else None
 
-    def _read(self, file: Path, shot: Shot, thumbnail: bool, begin: float | None) -> Picture:
+    def _read(self, file: Path, shot: Shot, side: int, begin: float | None) -> Picture:
         try:
             if not shot.video:
-                return images.read(file)
+                return images.read_small(file, side) if side else images.read(file)
             if shot.seconds is None:
                 raise Gone("the video tells no times, so that its frames cannot be found again")
-            picture = self.shelves[thumbnail].frame(file, shot.seconds, begin)
+            shelf = self.shelves[0 < side <= THUMBNAIL]
+            picture = shelf.frame(file, shot.seconds, begin)
         except (images.Unreadable, video.Unopened, OSError) as error:
             raise Gone(f"{file}: {error}") from error
         if picture is None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from tqdm import tqdm
+
 from pipeline.boxes import ENOUGH, as_boxes, iou
 from pipeline.detections import OUTCOMES, SAME, How, Outcome, outcome_of
 from pipeline.inspect.messages import Case, Frame, Frames, Pair, Part, Scored
@@ -85,7 +87,8 @@ def columns(record: Record) -> Columns:
     """What the time line is drawn from."""
     strips, levels = dict[str, int](), dict[str, int]()
     shared, frames = _empty(), [_empty() for _ in record.pairs]
-    for shot in record.shots:
+    bar = tqdm(record.shots, "reading", unit=" frames", disable=None, leave=False, delay=1)
+    for shot in bar:
         shared["name"].append(shot.name)
         shared["strip"].append(strips.setdefault(shot.strip, len(strips)))
         shared["number"].append(shot.number if shot.video else None)
