@@ -11,6 +11,7 @@ from synthetic import ibug_folder, wider_folder
 from pipeline import dataset, images, runs, yolo
 from pipeline.errors import UserError
 from pipeline.evaluate import Evaluate
+from pipeline.inspect.room import Room
 from pipeline.ladder import TrainAll
 from pipeline.prepare import Prepare
 from pipeline.schedule import Schedule
@@ -298,3 +299,25 @@ def test_stage_2_answers_in_pixels_of_the_picture(place):
     answer = stage.boxes(stacks, [Letterbox(200, 100, 96, 96)], 0.1, 0.6)
 
     assert answer[0].boxes.tolist() == [[0, 0, 200, 100]]
+
+
+def test_an_evaluation_can_be_looked_into(place):
+    """Every pair with its own outcomes; pictures, truth, levels; heatmaps drawn on the spot."""
+    folder = evaluate(place, name="looked").run()
+    room = Room(folder)
+    run, names = room.run(), [pair["name"] for pair in room.run()["pairs"]]
+
+    assert run["command"] == "evaluate"
+    assert run["labelled"]
+    assert run["frames"] == len(list(dataset.open_dataset("hidden").rows("test")))
+    assert "hard" in run["levels"]
+    assert run["warnings"] == []
+    for number, pair in enumerate(run["pairs"]):
+        cases = room.columns.frames[number]["case"]
+        assert {case["truths"] for case in cases} == {1}
+        assert (pair["second"] is None) == all(case["second"] is None for case in cases)
+    assert len(set(names)) == len(names) == len(room.columns.frames)
+    assert room.album.shown(0).shape[2] == 3
+    maps = [room.atlas.maps(0, number, "", ()) for number in range(len(names))]
+    assert all(each["width"] > 0 for each in maps)
+    assert room.frame(0, 0)["truth"]
