@@ -2,12 +2,19 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from pipeline import runs
 from pipeline.predictions import FORM, Scene, as_json, of_json
 from pipeline.runs import Json
+
+
+def write(folder: Path, scenes: Iterable[Scene]) -> None:
+    """The scenes that tables are made of, for who looks into them."""
+    with runs.whole_file(folder / runs.MEASURED) as file:
+        for scene in scenes:
+            file.write(json.dumps(as_json(scene)) + "\n")
 
 
 def kept(

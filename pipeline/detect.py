@@ -153,7 +153,7 @@ class Detect:
         )
         record = self._record(given, detector)
         with runs.alone(target):
-            if not self._begin(target, record):
+            if not self._begin(target, record, given):
                 print(f"{target} is up to date: same settings, weights and sources")
                 return target
             try:
@@ -209,7 +209,7 @@ class Detect:
         sources["live"] = [one.text for one in given if one.live]
         return {"settings": settings, "sources": sources}
 
-    def _begin(self, target: Path, record: Json) -> bool:
+    def _begin(self, target: Path, record: Json, given: "list[Input]") -> bool:
         """Make the folder ready, new or to go on in; whether there is anything to do."""
         from pipeline.journal import Journal
 
@@ -220,7 +220,9 @@ class Detect:
         if saved is not None and not self.overwrite:
             changed = runs.changes(saved, record)
             if changed:
-                raise UserError(f"{target} is there, made otherwise (--overwrite):{changed}")
+                raise runs.MadeOtherwise(
+                    f"{target} is there, made otherwise (--overwrite):{changed}"
+                )
             if (runs.read_json(summary) or {}).get("complete"):
                 Journal(target).remove()  # if it was killed before that
                 if record["sources"]["live"]:
@@ -237,5 +239,6 @@ class Detect:
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
         weights = {"stage1": self.stage1, "fallback": self.fallback}
         made = {"weights": weights, "folder": str(Path.cwd()), "made": runs.provenance()}
+        made["bytes"] = {one.text: Path(one.where).stat().st_size for one in given if not one.live}
         runs.write_json(config, record | made)
         return True

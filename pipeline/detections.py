@@ -19,6 +19,10 @@ Outcome = Literal["found", "recovered", "held", "missed", "unreadable"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 _KINDS: tuple[How, ...] = get_args(How)
 SAME = 0.45  # IoU from which a box of stage 2 repeats a face that stage 1 has found
+# Why a face was missed, where stage 2 was asked; and where there is none.
+PARTS_SEEN, FAINT = "parts seen, but no face", "faint evidence, but no face"
+NOTHING_SEEN, NO_FACE = "no evidence of any part", "stage 1 gives no face"
+REASONS = frozenset({PARTS_SEEN, FAINT, NOTHING_SEEN, NO_FACE})
 STAGES: dict[str, str] = {"found": "rgb", "recovered": "heatmap"}  # of all else: none
 
 

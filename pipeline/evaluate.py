@@ -7,7 +7,7 @@ A result is ``runs/evaluate/NAME``::
     metrics.json     the tables, for a program
     *.png            recovered by level, precision and recall, calibration
     gallery/         the worst misses, false recoveries, the best recoveries, with heatmaps
-    predictions/     what every detector said of every picture
+    predictions/     what every detector said of every picture; measured.jsonl: as it was measured
     parts/           all classes of the first stages: confusion matrices, curves
     manifest.json    settings, weights, data, thresholds, versions
 """
@@ -134,7 +134,7 @@ class Evaluate:
 
     def run(self) -> Path:
         """Measure and write."""
-        from pipeline import classes, report, theirs, verdict
+        from pipeline import answers, classes, report, theirs, verdict
         from pipeline.judged import judge
         from pipeline.splits import UNLABELLED
         from pipeline.stage1 import device_of
@@ -154,6 +154,7 @@ class Evaluate:
             self._check(data, [*who.names, *(each.name for each in others)])
             asked = self._asked(folder, target, record, who, how)
             scenes = self._scenes(asked, others, thresholds)
+            answers.write(folder / "predictions", scenes["test"])
             chosen, measured = judge(scenes["val"]), judge(scenes["test"])
             partners = {key: first for key, (first, _) in who.seconds.items()}
             carried = {

@@ -2,6 +2,7 @@
 
 import glob
 import hashlib
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -161,7 +162,7 @@ def _meant(source: str) -> Iterator[tuple[str, str, str, Kind]]:
 
 def _fit(name: str) -> str:
     """A name that file systems take with a number and a suffix behind it: its end, and a mark."""
-    whole = name.encode()
+    whole = os.fsencode(name)  # of a name that is no UTF-8, its bytes
     if len(whole) <= LONGEST:
         return name
     end = whole[-(LONGEST - 9) :].decode(errors="ignore")

@@ -72,12 +72,10 @@ def append(folder: Path, rows: Iterable[Json]) -> None:
 
 
 def _scored(seen: Candidates | Parts) -> list[Json]:
-    """Boxes with their scores, as exact as people can use."""
-    boxes, scores = seen.boxes.astype(float).round(2), seen.scores.astype(float).round(4)
-    return [
-        {"box": box, "score": score}
-        for box, score in zip(boxes.tolist(), scores.tolist(), strict=True)
-    ]
+    """Boxes as exact as people can use, scores as they are: thresholds are held against them."""
+    boxes = seen.boxes.astype(float).round(2).tolist()
+    scores = [float(str(score)) for score in seen.scores]  # the few digits that tell a float32
+    return [{"box": box, "score": score} for box, score in zip(boxes, scores, strict=True)]
 
 
 def _parts(parts: Parts) -> list[Json]:

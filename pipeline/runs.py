@@ -20,11 +20,16 @@ from pipeline.errors import UserError
 
 Json = dict[str, Any]
 
+MEASURED = "measured.jsonl"  # of an evaluation: its pictures, with all that was said of them
 MARKS = "marks.json"  # in a result: what people have marked in it, which outlives the result
 
 _PACKAGE = Path(__file__).parent
 _LONGEST_NAME = 100  # bytes of a result's name; what we put before and behind it needs room, too
 _RECORDED = ("uncover-faces", "ultralytics", "torch", "numpy", "opencv-python", "pillow")
+
+
+class MadeOtherwise(UserError):
+    """A result of this name is there, with other settings or of other things."""
 
 
 def home() -> Path:

@@ -13,7 +13,19 @@ import numpy as np
 
 from pipeline import boxes as box
 from pipeline import heatmap_files, heatmaps, images, media, runs, shipped, yolo
-from pipeline.detections import SAME, Candidates, Detections, Heatmap, Hold, How, Parts
+from pipeline.detections import (
+    FAINT,
+    NO_FACE,
+    NOTHING_SEEN,
+    PARTS_SEEN,
+    SAME,
+    Candidates,
+    Detections,
+    Heatmap,
+    Hold,
+    How,
+    Parts,
+)
 from pipeline.errors import UserError
 from pipeline.heatmap_files import Stack
 from pipeline.images import Letterbox, Picture
@@ -173,7 +185,7 @@ class TwoStage:
         elif missed:
             for number in missed:
                 few = f"{len(found[number])} of {self.faces} faces"
-                why = few if len(found[number]) else "stage 1 gives no face"
+                why = few if len(found[number]) else NO_FACE
                 found[number] = replace(found[number], reason=why)
         return found
 
@@ -226,9 +238,9 @@ def _reason(one: Detections, seen: int, wanted: int) -> str:
     if seen:
         return f"{seen} of {wanted} faces"
     if one.parts.names:
-        return "parts seen, but no face"
+        return PARTS_SEEN
     enough = max(one.best.values()) >= NO_EVIDENCE
-    return "faint evidence, but no face" if enough else "no evidence of any part"
+    return FAINT if enough else NOTHING_SEEN
 
 
 def _parts(frames: Iterator[Frame], size: int, cut: int) -> Iterator[list[Frame]]:

@@ -5,7 +5,7 @@ disappears between the first frame and the last.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO
 
@@ -37,6 +37,7 @@ SUFFIXES = frozenset(
 )
 
 _EARLY = 0.0006  # seconds; times are kept to a ten-thousandth, and clocks tick in between
+_GUESSED = {"mpeg"}  # containers that do not tell the time of every frame
 _AHEAD = 2.0  # seconds that are sooner decoded than wound over
 _BREAKS_OFF = 0.5  # seconds that may be missing at the end before it is said
 
@@ -148,19 +149,21 @@ def frames(
 class Reel:
     """A video that is looked at in any order: the frame of a second, wherever it lies.
 
-    What follows the last frame soon is decoded on; to what lies farther it is wound.
+    What follows the last frame soon is decoded on; to what lies farther it is wound. Where times
+    are guessed on the way, as in program streams, it is rewound to the beginning instead.
     """
 
-    def __init__(self, container: InputContainer, begin: float | None = None) -> None:
+    def __init__(self, where: str, begin: float | None = None) -> None:
         """``begin``: what counts as second 0; by default the time of the first frame."""
-        self.container = container
-        self.clock = container.streams.video[0].time_base
-        container.streams.video[0].thread_type = "AUTO"
-        self.frames = _decoded(container, again=False)
-        first = self._next()
-        own = 0.0 if first is None else self._time(first)
-        self.begin = own if begin is None else begin
-        self.at = first
+        self.where, self.stack = where, ExitStack()
+        self.at: VideoFrame | None = None
+        self.begin = self._rewind() if begin is None else begin
+        if begin is not None:
+            self._rewind()
+
+    def close(self) -> None:
+        """No frame is asked for any more."""
+        self.stack.close()
 
     def frame(self, seconds: float) -> Picture | None:
         """The frame at so many seconds from the first; none if nothing can be decoded there."""
@@ -173,12 +176,23 @@ class Reel:
             return None
         return _upright(self.at)
 
+    def _rewind(self) -> float:
+        """From the beginning, in a container of its own; the first time that is known."""
+        self.stack.close()
+        self.container = self.stack.enter_context(opened(self.where))
+        stream = self.container.streams.video[0]
+        stream.thread_type = "AUTO"
+        self.clock = stream.time_base
+        self.frames = _decoded(self.container, again=False)
+        self.at = self._next()
+        return 0.0 if self.at is None else self._time(self.at)
+
     def _soon(self) -> float:
         return _AHEAD + (self._time(self.at) if self.at is not None else 0.0)
 
     def _wind(self, target: float) -> None:
         """To a frame before the target; where an index lies, farther back, or to the beginning."""
-        for back in (0.0, 10.0, target - self.begin + 1):
+        for back in () if self.container.format.name in _GUESSED else (0.0, 10.0):
             ticks = int((target - back) / (self.clock or 1))
             with suppress(av.error.FFmpegError):  # cannot be wound there: then farther back
                 self.container.seek(max(ticks, 0), stream=self.container.streams.video[0])
@@ -187,15 +201,17 @@ class Reel:
             self.at = self._next(whole=True)
             if self.at is not None and self._time(self.at) <= target + 2 * _EARLY:
                 return
+        self._rewind()
 
     def _next(self, *, whole: bool = False) -> VideoFrame | None:
-        """The next frame that can be decoded, or that needs no other."""
+        """The next frame that has a time, or of those one that needs no other."""
         some = (each for each in self.frames if isinstance(each, VideoFrame))
-        return next((each for each in some if each.key_frame or not whole), None)
+        timed = (each for each in some if each.pts is not None)
+        return next((each for each in timed if each.key_frame or not whole), None)
 
     def _time(self, frame: VideoFrame) -> float:
         clock = frame.time_base or self.clock
-        return 0.0 if frame.pts is None or not clock else float(frame.pts * clock)
+        return float(frame.pts * clock) if frame.pts is not None and clock else 0.0
 
 
 class _End(str):

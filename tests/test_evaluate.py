@@ -118,7 +118,7 @@ def test_an_evaluation_has_a_row_for_every_detector_and_level(place):
     }
     assert {row["slice"] for row in rows} == {"none", "hard", "all"}
     assert {path.name.split("-")[0] for path in (folder / "predictions").iterdir()} == {
-        *("data", "validation")
+        *("data", "validation", "measured.jsonl")
     }
 
 

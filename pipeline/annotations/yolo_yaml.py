@@ -48,8 +48,8 @@ def load(path: Path, report: Report) -> DataYaml:
             place = _place(base, str(entry))
             if place is None:
                 report.skip(path, None, "there is no such folder or list", f"{key}: {entry}")
-            else:
-                places.append((split, place))
+            elif place.resolve() not in {each.resolve() for _, each in places}:
+                places.append((split, place))  # who has too few pictures names one folder twice
     if not places:
         raise UserError(
             f"{path}: none of train, val, test names a folder or list that exists\n"

@@ -1,6 +1,7 @@
 """``uncover inspect``: look into a run, in a page of your browser that nobody else can see."""
 
 import contextlib
+import tempfile
 import threading
 import webbrowser
 from dataclasses import dataclass, replace
@@ -48,9 +49,13 @@ class Inspect:
     frames: int = 200
     """At most so many frames in an exported page: marked ones first, then recovered and missed."""
 
+    overwrite: bool = False
+    """Replace the page of --export, if it is there."""
+
     anonymize: bool = False
     """Blur every face in all pictures, and a frame in which none was found as a whole; in an
-    exported page names of files become numbers. (Runs made with --anonymize are shown so.)"""
+    exported page no name, note or other word of yours is left. (Runs made with --anonymize are
+    shown so.)"""
 
     browser: bool = True
     """Open the browser."""
@@ -83,14 +88,23 @@ class Inspect:
         name = runs.name_from(f"{usual}-inspect")
         print(f"{self.what} is no run: it goes through 'uncover detect' first")
         detect = Detect((self.what,), name, always=True, save=False, save_heatmaps=True)
-        return replace(detect, anonymize=self.anonymize, resume=True).run()
+        detect = replace(detect, anonymize=self.anonymize)
+        try:
+            return replace(detect, resume=True).run()
+        except runs.MadeOtherwise:
+            print(f"runs/detect/{name} was made otherwise: it is made anew (marks stay)")
+            return replace(detect, overwrite=True).run()
 
     def _export(self, folder: Path, target: Path) -> Path:
         from pipeline.inspect import export
         from pipeline.inspect.room import Room
 
-        if target.is_dir() or not target.suffix:
-            raise UserError(f"--export {target}: expected the name of a file, page.html")
+        if target.is_dir() or target.suffix.lower() not in {".html", ".htm"}:
+            raise UserError(f"--export {target}: expected the name of a page, NAME.html")
+        if target.exists() and not self.overwrite:
+            raise UserError(f"--export {target}: is there; --overwrite replaces it")
+        if not target.absolute().parent.is_dir():
+            raise UserError(f"--export {target}: there is no such folder")
         if folder in target.absolute().parents:
             raise UserError(f"--export {target}: not into the run itself")
         count = export.write(
@@ -105,13 +119,18 @@ class Inspect:
         from pipeline.inspect.room import Room
 
         reread = partial(Room, folder, self.labels, anonymize=self.anonymize)
-        server.serve(reread, self.port, partial(self._ready, folder))
+        with tempfile.TemporaryDirectory(prefix="uncover-") as own:
+            server.serve(reread, self.port, partial(self._ready, folder, Path(own)))
 
-    def _ready(self, folder: Path, address: str) -> None:
+    def _ready(self, folder: Path, own: Path, address: str) -> None:
         print(f"looking into  {folder}\n{address}\nCtrl-C ends it", flush=True)
         if self.browser:
+            # Everybody on the machine sees the command line of a browser, but not into this folder:
+            # a page there leads to the address with its token.
+            page = own / "page.html"
+            page.write_text(f'<meta http-equiv="refresh" content="0; url={address}">')
             # Some browsers do not return before they are closed.
-            threading.Thread(target=_open, args=(address,), daemon=True).start()
+            threading.Thread(target=_open, args=(page.as_uri(),), daemon=True).start()
 
 
 def _open(address: str) -> None:

@@ -4,42 +4,27 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.dataset import Dataset
+from pipeline import runs
+from pipeline.dataset import EMPTY, Dataset
 from pipeline.inspect.messages import Pair, Scored
 from pipeline.inspect.record import Looks, Record, Said, Shot
 from pipeline.parts import PARTS
 from pipeline.runs import Json
 
-LEAST, MOST = 0.01, 20  # scores and boxes of a picture that people look at
+LOWEST, MOST = 0.01, 20  # scores, and boxes of a picture, that people look at
 _OLD = "made by an older version, which did not note where its pictures and weights lie"
 
 
 def read(folder: Path, manifest: Json) -> Record:
     """What ``uncover evaluate`` has left in a folder."""
-    places, paths = manifest.get("datasets", {}), manifest.get("weights", {})
-    hashes = manifest["sources"]["weights"]
-    pairs = list(_pairs(manifest))
-    looks = [
-        Looks(
-            paths[pair["first"]],
-            hashes[pair["first"]],
-            manifest["sides"][pair["first"]],
-            paths.get(pair["second"] or "", ""),
-        )
-        if pair["first"] in paths
-        else None
-        for pair in pairs
-    ]
-    files = sorted((folder / "predictions").glob("data-*.jsonl"))
-    files += sorted((folder / "predictions").glob("empty-test*.jsonl"))
-    shots = [shot for path in files for shot in _shots(path, pairs, places)]
+    places, pairs = manifest.get("datasets", {}), list(_pairs(manifest))
     settings = manifest["settings"]
     return Record(
         folder,
         "evaluate",
-        shots,
+        [shot for path in _files(folder) for shot in _shots(path, pairs, places)],
         pairs,
-        looks,
+        [_looks(manifest, pair) for pair in pairs],
         warnings=[] if places else [_OLD],
         settings={
             "split": settings["split"],
@@ -47,6 +32,14 @@ def read(folder: Path, manifest: Json) -> Record:
             "command": manifest.get("made", {}).get("command", ""),
         },
     )
+
+
+def _files(folder: Path) -> list[Path]:
+    """What was measured, as it was measured; of older versions, what the networks said."""
+    measured = folder / "predictions" / runs.MEASURED
+    if measured.is_file():
+        return [measured]
+    return sorted((folder / "predictions").glob("data-*.jsonl"))
 
 
 def _pairs(manifest: Json) -> Iterator[Pair]:
@@ -64,61 +57,69 @@ def _pair(name: str, first: str, second: str | None, conf: float, fallback_conf:
         "second": second,
         "conf": conf,
         "fallback_conf": fallback_conf,
-        "floor": LEAST,
-        "fallback_floor": LEAST,
+        "floor": LOWEST,
+        "fallback_floor": LOWEST,
+        "undrawn": "",
     }
+
+
+def _looks(manifest: Json, pair: Pair) -> Looks | None:
+    """The weights of a pair, if it was noted where they lie."""
+    paths, first = manifest.get("weights", {}), pair["first"]
+    if first not in paths:
+        return None
+    hashes, sides = manifest["sources"]["weights"], manifest["sides"]
+    return Looks(paths[first], hashes[first], sides[first], paths.get(pair["second"], ""))
 
 
 def _shots(path: Path, pairs: list[Pair], places: Json) -> Iterator[Shot]:
     """The pictures of one file of predictions."""
-    kind, _, split = path.stem.rpartition("-")[0].partition("-")
-    data = Dataset(Path(places[kind])) if kind in places else None
-    there = data is not None and (data.root / "annotations.jsonl").is_file()
-    sizes = {row["name"]: row["size"] for row in data.rows(split)} if there and data else {}
+    sets = {key: Dataset(Path(place)) for key, place in places.items()}
+    sizes: dict[tuple[str, str], list[int]] = {}
+    for data in sets.values():
+        if (data.root / "annotations.jsonl").is_file():
+            sizes |= {(row["split"], row["name"]): row["size"] for row in data.rows()}
     with path.open(encoding="utf-8") as file:
         for line in file:
             scene = json.loads(line)
-            name = f"{scene['split']}/{scene['name']}"
-            where = data.picture(scene) if data else None
-            width, height = sizes.get(scene["name"]) or _extent(scene)
-            level = scene["level"] if scene["level"] != "unknown" else ""
-            facts = {"photograph": Path(scene["source"]).name, "group": Path(scene["group"]).name}
+            split, name = scene["split"], scene["name"]
+            own = sets.get("empty" if split.endswith(EMPTY) else "data")
+            width, height = sizes.get((split, name)) or _extent(scene)
+            photograph = Path(scene["source"]).name
+            facts = {"photograph": photograph, "group": Path(scene["group"]).name}
+            facts |= {("set" if key == "source" else key): x for key, x in scene["facts"].items()}
             yield Shot(
-                name=name,
-                source=scene["name"],
-                file=where,
+                name=f"{split}/{name}",
+                source=name,
+                file=own.picture(scene) if own else None,
+                bytes=None,
                 video=False,
-                strip=scene["split"],
+                strip=split,
                 number=0,
                 seconds=None,
                 size=(width, height),
                 outcome=None,
-                said=tuple(_said(scene["answers"], pair) for pair in pairs),
-                best=_best(scene["best"], pairs),
+                said=tuple(_said(scene, pair) for pair in pairs),
                 truth=scene["truth"],
-                level=level,
-                facts=facts | scene["facts"],
+                ignored=scene["ignored"],
+                level="" if scene["level"] == "unknown" else scene["level"],
+                facts=facts,
                 ms=scene["ms"],
             )
 
 
-def _said(answers: Json, pair: Pair) -> Said:
-    second = pair["second"]
-    return Said(_scored(answers[pair["first"]]), _scored(answers[second]) if second else None)
+def _said(scene: Json, pair: Pair) -> Said:
+    answers, second = scene["answers"], pair["second"]
+    best = dict(zip(PARTS, scene["best"].get(pair["first"], ()), strict=False))
+    return Said(_scored(answers[pair["first"]]), _scored(answers[second]) if second else None, best)
 
 
 def _scored(answer: Json) -> list[Scored]:
     return [
         {"box": box, "score": score}
         for box, score in zip(answer["boxes"][:MOST], answer["scores"][:MOST], strict=True)
-        if score >= LEAST
+        if score >= LOWEST
     ]
-
-
-def _best(best: Json, pairs: list[Pair]) -> dict[str, float]:
-    """Of every part, by the stage 1 of the first pair."""
-    scores = best.get(pairs[0]["first"], []) if pairs else []
-    return dict(zip(PARTS, scores, strict=False))
 
 
 def _extent(scene: Json) -> tuple[int, int]:

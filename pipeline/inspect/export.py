@@ -7,15 +7,25 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from pipeline import media, runs
-from pipeline.detections import OUTCOMES
+from pipeline import media, runs, shipped
+from pipeline.detections import OUTCOMES, REASONS, Outcome
+from pipeline.errors import UserError
 from pipeline.inspect import page
-from pipeline.inspect.messages import Embedded, Frame, Frames, Maps, Marks, Run
+from pipeline.inspect.maps import none
+from pipeline.inspect.messages import Embedded, Frames, Maps, Marks
 from pipeline.inspect.pictures import Gone, sorry
 from pipeline.inspect.room import Room
+from pipeline.occlude import LEVELS
 
 SIDE = 960  # pixels of a picture
-_FIRST = ("recovered", "missed", "held", "unreadable", "found")  # who is shown if not all can be
+_PLAIN = ("thresholds", "looked at", "heatmaps", "split", "thresholds kept precision")
+_FIRST: tuple[Outcome, ...] = (
+    "recovered",
+    "missed",
+    "held",
+    "unreadable",
+    "found",
+)  # who is shown if not all can be
 
 _Any = TypeVar("_Any")
 
@@ -24,62 +34,75 @@ def write(room: Room, target: Path, most: int) -> int:
     """The page; how many frames are in it."""
     marks = room.notebook.read()
     chosen = _chosen(room, marks, most)
-    bar = tqdm(chosen, desc="page", unit=" frames", disable=None, leave=False)
     pictures, maps = list[str](), list[Maps]()
-    for index in bar:
+    for index in tqdm(chosen, desc="page", unit=" frames", disable=None, leave=False):
         pictures.append(_picture(room, index))
-        maps.append(room.atlas.maps(index, 0, "", ()))
+        maps.append(_map(room, index))
     run, pairs = room.run(), range(len(room.record.pairs))
-    left = f"{len(chosen)} of {run['frames']} frames" if len(chosen) < run["frames"] else ""
+    whole = run["frames"]
+    run["frames"] = len(chosen)
+    for pair in run["pairs"]:
+        pair["undrawn"] = "an exported page draws nothing"
+    names = {room.columns.frames[0]["name"][index] for index in chosen}
     embedded: Embedded = {
-        "run": run | {"frames": len(chosen), "methods": [], "undrawn": "an exported page"},
+        "run": run,
         "frames": [_some(room.columns.frames[pair], chosen) for pair in pairs],
-        "frame": [
-            [room.frame(index, pair) | {"index": place} for place, index in enumerate(chosen)]
-            for pair in pairs
-        ],
-        "maps": [each | {"index": place} for place, each in enumerate(maps)],
+        "frame": [[room.frame(index, pair) for index in chosen] for pair in pairs],
+        "maps": maps,
         "pictures": pictures,
-        "marks": marks,
-        "words": left,
+        "marks": {"marks": {key: mark for key, mark in marks["marks"].items() if key in names}},
+        "words": f"{len(chosen)} of {whole} frames" if len(chosen) < whole else "",
     }
+    for frame in (each for pair in embedded["frame"] for each in pair):
+        frame["index"] = chosen.index(frame["index"])
+    for place, each in enumerate(maps):
+        each["index"] = place
     if room.anonymized:
         _nameless(embedded)
     runs.write_text(target, page.exported(embedded))
     return len(chosen)
 
 
+def _map(room: Room, index: int) -> Maps:
+    """A frame's heatmap; a damaged one is told in its place."""
+    try:
+        return {**room.atlas.maps(index, 0, "", ())}
+    except UserError as error:
+        return none(index, str(error))
+
+
 def _chosen(room: Room, marks: Marks, most: int) -> list[int]:
     """Marked frames first, then those that tell most, evenly; in the order of the run."""
-    frames = room.columns.frames[0]
-    if len(frames["name"]) <= most:
-        return list(range(len(frames["name"])))
-    groups = [[n for n, name in enumerate(frames["name"]) if name in marks["marks"]]]
+    outcomes, places = room.columns.frames[0]["outcome"], room.columns.places
+    if len(outcomes) <= most:
+        return list(range(len(outcomes)))
+    groups = [[places[name] for name in marks["marks"] if name in places]]
     for outcome in _FIRST:
         number = OUTCOMES.index(outcome)
-        groups.append([n for n, each in enumerate(frames["outcome"]) if each == number])
+        groups.append([index for index, each in enumerate(outcomes) if each == number])
     taken = set[int]()
     for place, group in enumerate(groups):
         rest = [index for index in group if index not in taken]
-        room_left = most - len(taken)
+        left = most - len(taken)
         # All that is marked; of the others a part each, so that none takes all the room.
-        share = room_left if place in {0, len(groups) - 1} else -(-room_left // 2)
-        taken |= {rest[number] for number in media.evenly(len(rest), share)} if rest else set()
-    return sorted(_with_their_holds(room, taken))
+        share = left if place in {0, len(groups) - 1} else -(-left // 2)
+        for number in media.evenly(len(rest), share) if rest and share else ():
+            more = taken | _with_its_source(room, rest[number])
+            taken = more if len(more) <= most else taken
+    return sorted(taken)
 
 
-def _with_their_holds(room: Room, chosen: set[int]) -> set[int]:
-    """A face that is held comes from an earlier frame, without which it is not there."""
-    outcomes, strips = room.columns.frames[0]["outcome"], room.columns.frames[0]["strip"]
+def _with_its_source(room: Room, index: int) -> set[int]:
+    """A frame, and where its face is held from an earlier one, without which it is none, that."""
+    frames = room.columns.frames[0]
     held, seen = OUTCOMES.index("held"), {OUTCOMES.index("found"), OUTCOMES.index("recovered")}
-    out = set(chosen)
-    for index in chosen:
-        before = index
-        while outcomes[index] == held and outcomes[before] not in seen and before > 0:
-            before -= 1
-        if strips[before] == strips[index]:
-            out.add(before)
-    return out
+    if frames["outcome"][index] != held:
+        return {index}
+    for before in range(index - 1, -1, -1):
+        same = frames["strip"][before] == frames["strip"][index]
+        if same and frames["outcome"][before] in seen:
+            return {index, before}
+    return {index}
 
 
 def _some(frames: Frames, chosen: Sequence[int]) -> Frames:
@@ -108,23 +131,36 @@ def _picture(room: Room, index: int) -> str:
 
 
 def _nameless(embedded: Embedded) -> None:
-    """Names of files and folders often name a patient: numbers take their places."""
-    run: Run = embedded["run"]
-    run["name"], run["folder"] = "a run", ""
-    run["settings"] = {key: run["settings"][key] for key in run["settings"] if key != "command"}
+    """Whatever a person may have written, or a file be called, may name a patient: it is left out.
+
+    What stays is what we know the words of: outcomes, scores, levels, reasons, the ten parts.
+    """
+    run = embedded["run"]
+    run["name"], run["folder"], run["warnings"] = "a run", "", []
+    run["settings"] = {key: run["settings"][key] for key in _PLAIN if key in run["settings"]}
     run["strips"] = [f"source {number}" for number in range(1, len(run["strips"]) + 1)]
-    marks, renamed = embedded["marks"]["marks"], dict[str, str]()
+    run["levels"] = [
+        level if level in LEVELS else f"level {number}"
+        for number, level in enumerate(run["levels"], 1)
+    ]
+    shelf = {one.name for one in shipped.shelf()}
+    for number, pair in enumerate(run["pairs"], 1):
+        pair["first"] = pair["first"] if pair["first"] in shelf else "stage 1"
+        second = pair["second"]
+        pair["second"] = second if second is None or second in shelf else "stage 2"
+        both = [pair["first"], *([pair["second"]] if pair["second"] else [])]
+        pair["name"] = f"{number}: {' + '.join(both)}"
+    renamed = {name: f"frame {n}" for n, name in enumerate(embedded["frames"][0]["name"], 1)}
     for frames in embedded["frames"]:
-        renamed = {name: f"frame {place}" for place, name in enumerate(frames["name"], 1)}
         frames["name"] = list(renamed.values())
     for frame in (each for pair in embedded["frame"] for each in pair):
-        _hide(frame, run["strips"][embedded["frames"][0]["strip"][frame["index"]]])
-    known = {renamed[name]: mark for name, mark in marks.items() if name in renamed}
-    embedded["marks"] = {"marks": known}
-
-
-def _hide(frame: Frame, source: str) -> None:
-    """What of a frame may be a name."""
-    frame["name"], frame["source"] = f"frame {frame['index'] + 1}", source
-    kept = ("occluders", "occlusion", "level")
-    frame["facts"] = {key: value for key, value in frame["facts"].items() if key in kept}
+        strip = embedded["frames"][0]["strip"][frame["index"]]
+        frame["name"], frame["source"] = renamed[frame["name"]], run["strips"][strip]
+        frame["reason"] = frame["reason"] if frame["reason"] in REASONS else ""
+        frame["facts"] = {}
+    for each in embedded["maps"]:
+        each["words"] = each["words"] if each["width"] else "there is no heatmap"
+    marks = embedded["marks"]["marks"]
+    embedded["marks"] = {
+        "marks": {renamed[name]: {"note": "", "at": mark["at"]} for name, mark in marks.items()}
+    }

@@ -24,6 +24,7 @@ def read(folder: Path, manifest: Json, truth: Truth) -> Record:
         "fallback_conf": 1.0,
         "floor": recipe["conf"],
         "fallback_floor": 1.0,
+        "undrawn": "",
     }
     lines = (folder / "frames.jsonl").read_text(encoding="utf-8").splitlines()
     looks = Looks(str(path) if path.exists() else asked, weights["sha256"], _imgsz(manifest))
@@ -62,16 +63,16 @@ def _shot(row: Json, where: Path, truth: Truth) -> Shot:
         name=name,
         source=source,
         file=file,
+        bytes=None,
         video=video,
         strip=source if video else str(Path(source).parent),
         number=row["number"],
         seconds=row["seconds"],
         size=(width, height),
         outcome=None,
-        said=(Said(faces, None),),
+        said=(Said(faces, None, row["best"]),),
         weak=len(row["weak"]) == len(PARTS),
         parts=parts,
-        best=row["best"],
         truth=None if known is None else known.boxes,
         level="" if known is None else known.level,
         facts={} if known is None else known.facts,

@@ -4,7 +4,8 @@ import base64
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -36,58 +37,60 @@ _SAMPLE = 24  # frames that tell how strong the strongest evidence is
 _KEPT = 200  # heatmaps
 
 
-@dataclass(eq=False)
 class Artist:
     """One stage 1 that looks again; opened when it is first needed."""
 
-    looks: Looks
-    record: Record
-    album: Album
-    stage: "Stage1 | None" = None
-    usual: Recipe = field(default_factory=Recipe)
-    peaks: dict[Recipe, float] = field(default_factory=dict)
+    def __init__(self, looks: Looks, record: Record, album: Album) -> None:
+        self.looks, self.record, self.album = looks, record, album
+        self.peaks: dict[Recipe, float] = {}
+
+    @cached_property
+    def why_not(self) -> str:
+        """Why nothing can be drawn; nothing if it can."""
+        try:
+            same = runs.sha256(shipped.find(self.looks.weights)) == self.looks.sha256
+            if self.looks.second:
+                shipped.find(self.looks.second)  # it tells how its heatmaps are made
+        except UserError as error:
+            return f"the weights are not there any more ({error})"
+        return "" if same else f"{self.looks.weights} are other weights than the run was made with"
+
+    @cached_property
+    def stage(self) -> "Stage1":
+        """The network."""
+        from pipeline.stage1 import open_stage1
+
+        return open_stage1(shipped.find(self.looks.weights), "", self.looks.imgsz)
+
+    @cached_property
+    def usual(self) -> Recipe:
+        """How stage 2 is shown what stage 1 saw, if there is one."""
+        from pipeline import yolo
+
+        if not self.looks.second:
+            return Recipe()
+        recipe = yolo.about(shipped.find(self.looks.second)).get("recipe")
+        return saved(recipe) if recipe else Recipe()
 
     def draw(self, index: int, method: str, levels: tuple[int, ...]) -> Maps:
         """The heatmaps of a frame under one scale for all frames of the run."""
         from pipeline import heatmaps
 
-        stage = self._opened()
         recipe = replace(self.usual, compose="stack", scale="fixed")
         if method:
             recipe = replace(recipe, method=method, levels=levels or recipe.levels)
         heatmaps.check(recipe)
-        recipe = replace(recipe, peak=self._peak(stage, recipe))
-        looked = next(stage.look([stage.load(self.album.original(self.record.shots[index]))]))
+        recipe = replace(recipe, peak=self._peak(recipe))
+        picture = self.album.original(self.record.shots[index])
+        looked = next(self.stage.look([self.stage.load(picture)]))
         both = [recipe, replace(recipe, compose="average")]
-        (maps, stacks), (_, averages) = stage.heatmaps(looked, both)
+        (maps, stacks), (_, averages) = self.stage.heatmaps(looked, both)
         facts = heatmap_files.facts_of(
             recipe, PARTS, looked.squares[0], **heatmaps.score_facts(maps, PARTS)[0]
         )
         return _told(index, facts, stacks[0], averages[0], on_the_spot=True)
 
-    def why_not(self) -> str:
-        """Why nothing can be drawn; nothing if it can."""
-        try:
-            path = shipped.find(self.looks.weights)
-        except UserError as error:
-            return f"the weights are not there any more ({error})"
-        if runs.sha256(path) != self.looks.sha256:
-            return f"{self.looks.weights} are other weights now than the run was made with"
-        return ""
-
-    def _opened(self) -> "Stage1":
-        from pipeline import yolo
-        from pipeline.stage1 import open_stage1
-
-        if self.stage is None:
-            if self.looks.second:
-                recipe = yolo.about(shipped.find(self.looks.second)).get("recipe")
-                self.usual = saved(recipe) if recipe else self.usual
-            weights = shipped.find(self.looks.weights)
-            self.stage = open_stage1(weights, "", self.looks.imgsz)
-        return self.stage
-
-    def _peak(self, stage: "Stage1", recipe: Recipe) -> float:
+    def _peak(self, recipe: Recipe) -> float:
         """What becomes the brightest colour: as for training, else measured on the run."""
         from pipeline import heatmaps
 
@@ -97,23 +100,23 @@ class Artist:
         drawing = recipe.drawing
         if drawing not in self.peaks:
             try:
-                self.peaks[drawing] = stage.measure([drawing], self._sample(stage))[drawing]
+                self.peaks[drawing] = self.stage.measure([drawing], self._sample())[drawing]
             except heatmaps.Blank:  # no part is seen on these levels: dark at any scale
                 self.peaks[drawing] = 1.0
         return self.peaks[drawing]
 
-    def _sample(self, stage: "Stage1") -> "Iterator[Loaded]":
+    def _sample(self) -> "Iterator[Loaded]":
         """Some frames of the run, those whose pictures are gone left out."""
         for number in media.evenly(len(self.record.shots), _SAMPLE):
             with suppress(Gone):
-                yield [stage.load(self.album.original(self.record.shots[number]))]
+                yield [self.stage.load(self.album.original(self.record.shots[number]))]
 
 
 class Atlas:
     """The heatmaps of a run; one is drawn at a time."""
 
     def __init__(self, record: Record, album: Album) -> None:
-        self.record, self.lock = record, Lock()
+        self.record, self.lock, self.drawing = record, Lock(), Lock()
         self.kept: OrderedDict[tuple[int, int, str, tuple[int, ...]], Maps] = OrderedDict()
         self.artists = [
             None if looks is None else Artist(looks, record, album) for looks in record.looks
@@ -122,31 +125,39 @@ class Atlas:
     def undrawn(self, pair: int) -> str:
         """Why nothing can be drawn on the spot; nothing if it can."""
         artist = self.artists[pair]
-        return "nobody knows the weights of the run" if artist is None else artist.why_not()
+        return "nobody knows the weights of the run" if artist is None else artist.why_not
 
     def maps(self, index: int, pair: int, method: str, levels: tuple[int, ...]) -> Maps:
         """What was saved, if no method is named; else what is drawn now."""
-        if not method and not levels:
-            there = self._saved(index)
-            if there is not None:
-                return there
+        damaged = ""
+        try:
+            there = None if method else self._saved(index)
+        except UserError as error:
+            there, damaged = None, f"; the saved one cannot be read: {error}"
+        if there is not None:
+            return there
         key = (index, pair, method, levels)
         with self.lock:
-            if key not in self.kept:
-                self.kept[key] = self._drawn(index, pair, method, levels)
-                while len(self.kept) > _KEPT:
-                    self.kept.popitem(last=False)
-            self.kept.move_to_end(key)
-            return self.kept[key]
+            if key in self.kept:
+                self.kept.move_to_end(key)
+                return self.kept[key]
+        with self.drawing:
+            made = self._drawn(index, pair, method, levels)
+            made["words"] += damaged
+        with self.lock:
+            self.kept[key] = made
+            while len(self.kept) > _KEPT:
+                self.kept.popitem(last=False)
+        return made
 
     def _drawn(self, index: int, pair: int, method: str, levels: tuple[int, ...]) -> Maps:
         artist, why = self.artists[pair], self.undrawn(pair)
         if artist is None or why:
-            return _none(index, f"no heatmap was saved of this frame, and none can be drawn: {why}")
+            return none(index, f"no heatmap was saved of this frame, and none can be drawn: {why}")
         try:
             return artist.draw(index, method, levels)
         except Gone as gone:
-            return _none(index, f"there is nothing to draw a heatmap of: {gone}")
+            return none(index, f"there is nothing to draw a heatmap of: {gone}")
 
     def _saved(self, index: int) -> Maps | None:
         """The heatmap that the run has kept of a frame."""
@@ -178,6 +189,8 @@ def _told(
     height, width = average.shape[1:]
     scale = width / square.out_width
     scaled = "each by itself" if recipe.scale == "minmax" else f"one scale, peak {recipe.peak:.3g}"
+    if not average.any() and not stack.any():
+        scaled = "blank: no part is seen on these levels"
     how = "drawn now" if on_the_spot else "as the run has saved it"
     return {
         "index": index,
@@ -195,7 +208,8 @@ def _told(
     }
 
 
-def _none(index: int, why: str) -> Maps:
+def none(index: int, why: str) -> Maps:
+    """No heatmap, and why."""
     return {
         "index": index,
         "method": "",

@@ -1,15 +1,19 @@
 """Frames that somebody has marked, in ``marks.json`` of the run: all that looking changes there."""
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from pipeline import runs
 from pipeline.errors import UserError
 from pipeline.inspect.messages import Change, Mark, Marks
+
+_LONGEST = 2000  # letters of a note
+_LONE = re.compile("[\ud800-\udfff]")  # halves of letters, which no file can hold
 
 
 class Notebook:
@@ -31,7 +35,7 @@ class Notebook:
                 str(name): {"note": str(mark["note"]), "at": str(mark["at"])}
                 for name, mark in marks.items()
             }
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(f"{self.path}: damaged; mend it or move it away: {error!r}") from error
         return {"marks": found}
 
@@ -51,6 +55,8 @@ class Notebook:
                     at = before["at"] if before is not None else now
                     marks[name] = {"note": kept if note is None else note, "at": at}
                 runs.write_json(self.path, {"marks": marks})
+        except Timeout as error:
+            raise UserError(f"{self.path}: somebody else is writing marks; try again") from error
         except OSError as error:
             raise UserError(f"{self.path}: marks cannot be saved: {error.strerror}") from error
         return {"marks": marks}
@@ -61,9 +67,11 @@ def parsed(body: bytes) -> Change:
     try:
         sent = json.loads(body)
         names, marked, note = sent["names"], sent["marked"], sent.get("note")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"not a change of marks: {error!r}") from error
     strings = isinstance(names, list) and all(isinstance(name, str) for name in names)
     if not strings or not isinstance(marked, bool) or not isinstance(note, str | None):
         raise UserError("not a change of marks: expected names, marked, note")
+    if note is not None and (len(note) > _LONGEST or _LONE.search(note)):
+        raise UserError(f"a note is text of at most {_LONGEST} letters")
     return {"names": names, "marked": marked, "note": note}

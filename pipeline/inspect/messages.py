@@ -30,6 +30,7 @@ class Pair(TypedDict):
     fallback_conf: float
     floor: float  # under this score nothing was kept of stage 1
     fallback_floor: float  # and of stage 2
+    undrawn: str  # why no heatmap can be drawn on the spot; "": it can
 
 
 class Method(TypedDict):
@@ -58,8 +59,7 @@ class Run(TypedDict):
     hold: float  # seconds that a face is carried over a gap
     same: float  # from this IoU on, a box of stage 2 repeats one of stage 1
     labelled: bool  # whether the truth of any frame is known
-    methods: list[Method]  # what can be drawn on the spot; empty if nothing can
-    undrawn: str  # why nothing can be drawn on the spot
+    methods: list[Method]  # in which heatmaps can be drawn on the spot
     anonymized: bool  # faces in pictures are blurred
     colours: str  # base64 of 256 * 3 bytes: the colour of each value of a map
 
@@ -67,7 +67,8 @@ class Run(TypedDict):
 class Case(TypedDict):
     """What may be believed of one frame: all that follows from thresholds follows from it.
 
-    Scores are best first. A truth is named by its number in the frame.
+    Scores are best first. A truth is named by its number in the frame; -1 is one that counts
+    nowhere: who finds it is neither right nor wrong.
     """
 
     first: list[float]  # of stage 1's boxes of whole faces
@@ -119,6 +120,7 @@ class Frame(TypedDict):
     parts: list[Part]
     best: dict[str, float]  # the best score of every part, where it was kept
     truth: list[list[float]]
+    shown: str  # original; annotated: boxes are drawn in it; none: only words are shown
     facts: dict[str, str]  # what else is known: occluders, the photograph it is of ...
     ms: dict[str, float]  # milliseconds of each step
 
@@ -167,7 +169,7 @@ class Embedded(TypedDict):
     run: Run
     frames: list[Frames]  # of each pair
     frame: list[list[Frame]]  # of each pair, of each index
-    maps: list[Maps]  # of each index
+    maps: list[Maps]  # of each index, by the first pair
     pictures: list[str]  # data: addresses
     marks: Marks
     words: str  # what was left out, for people

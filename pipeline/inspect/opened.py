@@ -11,6 +11,7 @@ from pipeline.inspect.record import Record
 from pipeline.inspect.truth import open_truth
 
 KINDS = ("detect", "extract", "evaluate")
+_OURS = ("config.json", "manifest.json", "frames.csv", "frames.jsonl", "summary.json")
 
 
 def find(what: str) -> Path | None:
@@ -22,22 +23,29 @@ def find(what: str) -> Path | None:
             raise UserError(
                 f"there is no run in {runs.home() / 'runs'}; name one, or pictures, or a video"
             )
-        return max(known, key=lambda each: each.stat().st_mtime)
+        return max(known, key=_made)
     path = Path(what).expanduser()
     places = [path, *(runs.home() / "runs" / kind / what for kind in KINDS)]
     found = [each.absolute() for each in places if kind_of(each)]
     if len(set(found)) > 1:
         names = ", ".join(str(each) for each in found)
         raise UserError(f"{what}: several runs have that name; give the folder: {names}")
-    if not found and path.is_dir():
-        _refuse(path)
+    for each in () if found else places:
+        if each.is_dir():
+            _refuse(each)
     return found[0] if found else None
+
+
+def _made(folder: Path) -> float:
+    """When a run was made; marks and locks are newer than that."""
+    times = [folder / name for name in ("summary.json", "config.json", "manifest.json")]
+    return max(each.stat().st_mtime for each in times if each.is_file())
 
 
 def kind_of(folder: Path) -> str:
     """The command that has written a folder; nothing, if none of those that can be looked into."""
-    config = runs.read_json(folder / "config.json")
-    if config is not None and "detector" in config.get("settings", {}):
+    settings = (runs.read_json(folder / "config.json") or {}).get("settings")
+    if isinstance(settings, dict) and "detector" in settings:
         return "detect"
     manifest = runs.read_json(folder / "manifest.json") or {}
     if "recipe" in manifest and (folder / "frames.jsonl").is_file():
@@ -52,6 +60,8 @@ def legible(folder: Path) -> Iterator[None]:
     """What is damaged in a run, or unknown, in words; its lines may be read late."""
     try:
         yield
+    except UserError as error:
+        raise UserError(f"{folder}: {error}") from error
     except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise UserError(
             f"{folder}: damaged, or of a version that is not known here: {error!r}"
@@ -78,5 +88,10 @@ def _refuse(folder: Path) -> None:
     if inside:
         more = ", ..." if len(inside) > 8 else ""
         raise UserError(f"{folder} holds runs; name one of them: {', '.join(inside[:8])}{more}")
-    if (folder / "config.json").is_file() or (folder / "manifest.json").is_file():
+    if "recipe" in (runs.read_json(folder / "manifest.json") or {}):
+        raise UserError(
+            f"{folder}: a dataset of heatmaps, without what stage 1 found; look at the pictures "
+            "that it was made from, or at 'uncover extract --source'"
+        )
+    if any((folder / name).is_file() for name in _OURS):
         raise UserError(f"{folder}: no run of detect, extract or evaluate, or a damaged one")

@@ -5,7 +5,6 @@ Where there is none any more, a drawing that says so: the row stays.
 
 import html
 from collections import OrderedDict
-from contextlib import ExitStack
 from pathlib import Path
 from threading import Lock
 
@@ -17,12 +16,12 @@ from pipeline.boxes import as_boxes
 from pipeline.detections import Detections, How, Parts
 from pipeline.errors import UserError
 from pipeline.images import Picture
-from pipeline.inspect.record import Record, Shot
+from pipeline.inspect.record import Record, Shot, case, decided
 
 THUMBNAIL = 240  # pixels; smaller pictures must not keep larger ones waiting
 _KEPT = 96 << 20  # bytes of finished pictures
 _REELS = 4  # videos that stay open
-_MAYBE = 0.15  # from this score on a box is blurred, though nobody believes it
+_OTHER = 0.02  # by which the shape of a small picture may differ through rounding
 
 
 class Gone(UserError):
@@ -35,6 +34,7 @@ class Album:
     def __init__(self, record: Record, *, anonymize: bool) -> None:
         self.record, self.anonymize = record, anonymize
         self.kept, self.lock = OrderedDict[tuple[int, int], bytes](), Lock()
+        self.bytes = 0  # of what is kept
         self.shelves = (_Reels(), _Reels())  # of pictures and of thumbnails
 
     def jpeg(self, index: int, side: int) -> bytes:
@@ -45,9 +45,10 @@ class Album:
                 return self.kept[index, side]
         data = images.encode(self.shown(index, side), quality=85)
         with self.lock:
+            self.bytes += len(data) - len(self.kept.pop((index, side), b""))
             self.kept[index, side] = data
-            while sum(map(len, self.kept.values())) > _KEPT:
-                self.kept.popitem(last=False)
+            while self.bytes > _KEPT:
+                self.bytes -= len(self.kept.popitem(last=False)[1])
         return data
 
     def shown(self, index: int, side: int = 0) -> Picture:
@@ -55,12 +56,18 @@ class Album:
         shot = self.record.shots[index]
         picture = self._left(shot, 0 if self.anonymize else side)
         if self.anonymize:
-            picture = annotate.anonymized(picture, _seen(shot))
+            picture = annotate.anonymized(picture, self._seen(shot))
         shrink = side / max(picture.shape[:2]) if side else 1.0
         if shrink < 1:
             size = tuple(max(1, round(each * shrink)) for each in picture.shape[1::-1])
             picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
         return picture
+
+    def clean(self, index: int) -> Picture:
+        """The picture to learn from: never one in which boxes were drawn."""
+        shot = self.record.shots[index]
+        picture = self.original(shot)
+        return annotate.anonymized(picture, self._seen(shot)) if self.anonymize else picture
 
     def original(self, shot: Shot, side: int = 0) -> Picture:
         """The picture as the detector saw it, or for a glance; :class:`Gone` if there is none."""
@@ -68,7 +75,13 @@ class Album:
             raise Gone(shot.reason or "it could not be read")
         if shot.file is None or not shot.file.is_file():
             raise Gone(f"the picture is not there any more: {shot.source}")
-        return self._read(shot.file, shot, side, begin=None)
+        if shot.bytes not in {None, shot.file.stat().st_size}:
+            raise Gone(f"the file is another one now than the run has seen: {shot.source}")
+        picture = self._read(shot.file, shot, side, begin=None)
+        shape, told = picture.shape[1] / picture.shape[0], shot.size[0] / shot.size[1]
+        if (not side and picture.shape[1::-1] != shot.size) or abs(shape / told - 1) > _OTHER:
+            raise Gone(f"the file is another one now than the run has seen: {shot.source}")
+        return picture
 
     def _left(self, shot: Shot, side: int) -> Picture:
         """The original, or where that is gone what was annotated, without its time line."""
@@ -79,11 +92,17 @@ class Album:
         height = round(shot.size[1] * picture.shape[1] / shot.size[0])
         return np.ascontiguousarray(picture[:height])
 
+    def there(self, shot: Shot) -> bool:
+        """Whether the file that a frame is of is there, and is the one that was looked at."""
+        if shot.file is None or not shot.file.is_file():
+            return False
+        return shot.bytes in {None, shot.file.stat().st_size}
+
     def drawn(self, shot: Shot) -> Path | None:
         """The annotated picture or film, if that is all that is left of a frame."""
         if self.record.annotated is None or not shot.size[0]:
             return None
-        if shot.file is not None and shot.file.is_file():
+        if self.there(shot):
             return None
         name = shot.name.split("@")[0] + (".mp4" if shot.video else ".jpg")
         file = self.record.annotated / name
@@ -103,37 +122,45 @@ class Album:
             raise Gone(f"{file}: no frame can be decoded at {shot.seconds} s")
         return picture
 
+    def _seen(self, shot: Shot) -> Detections:
+        """All that may be a face, believed or not: who blurs, blurs rather too much."""
+        answers = [each for said in shot.said for each in (*said.first, *(said.second or ()))]
+        boxes = [each["box"] for each in answers]
+        boxes += (shot.truth or []) + shot.ignored
+        placed, seen = as_boxes(boxes), as_boxes([part["box"] for part in shot.parts])
+        # Where a face was missed, nobody knows where it is: all is blurred, as if one were held.
+        how: How = "found" if self._sure(shot) else "held"
+        parts = Parts(seen, np.zeros(len(seen), np.float32), ("",) * len(seen))
+        scores = np.zeros(len(placed), np.float32)
+        return Detections(placed, scores, (how,) * len(placed), shot.size, parts=parts)
+
+    def _sure(self, shot: Shot) -> bool:
+        """Whether a face was found in a frame, by every pair that looked."""
+        if shot.outcome is not None:
+            return shot.outcome in {"found", "recovered"}
+        faces = self.record.faces
+        return all(
+            any(decided(case(said, None), pair["conf"], pair["fallback_conf"], faces))
+            for said, pair in zip(shot.said, self.record.pairs, strict=True)
+        )
+
 
 class _Reels:
     """Some open videos, one of which is wound at a time."""
 
     def __init__(self) -> None:
         self.lock = Lock()
-        self.open: OrderedDict[Path, tuple[ExitStack, video.Reel]] = OrderedDict()
+        self.open: OrderedDict[Path, video.Reel] = OrderedDict()
 
     def frame(self, file: Path, seconds: float, begin: float | None) -> Picture | None:
         """The frame of a second; ``begin`` as a :class:`~pipeline.video.Reel` takes it."""
         with self.lock:
             if file not in self.open:
-                stack = ExitStack()
-                reel = video.Reel(stack.enter_context(video.opened(str(file))), begin)
-                self.open[file] = stack, reel
+                self.open[file] = video.Reel(str(file), begin)
                 if len(self.open) > _REELS:
-                    self.open.popitem(last=False)[1][0].close()
+                    self.open.popitem(last=False)[1].close()
             self.open.move_to_end(file)
-            return self.open[file][1].frame(seconds)
-
-
-def _seen(shot: Shot) -> Detections:
-    """All that may be a face, believed or not: who blurs, blurs rather too much."""
-    answers = [each for said in shot.said for each in (*said.first, *(said.second or ()))]
-    boxes = [each["box"] for each in answers if each["score"] >= _MAYBE] + (shot.truth or [])
-    placed, seen = as_boxes(boxes), as_boxes([part["box"] for part in shot.parts])
-    # Where a face was missed, nobody knows where it is: all is blurred, as if one were held.
-    how: How = "held" if shot.outcome in {"held", "missed"} else "found"
-    parts = Parts(seen, np.zeros(len(seen), np.float32), ("",) * len(seen))
-    scores = np.zeros(len(placed), np.float32)
-    return Detections(placed, scores, (how,) * len(placed), shot.size, parts=parts)
+            return self.open[file].frame(seconds)
 
 
 def sorry(words: str) -> bytes:

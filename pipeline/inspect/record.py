@@ -1,15 +1,18 @@
 """A run as the page wants it, whichever command made it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from tqdm import tqdm
 
 from pipeline.boxes import ENOUGH, as_boxes, iou
 from pipeline.detections import OUTCOMES, SAME, How, Outcome, outcome_of
 from pipeline.inspect.messages import Case, Frame, Frames, Pair, Part, Scored
+
+NOWHERE = -1  # in the place of a truth: a face that counts neither way
 
 
 class Said(NamedTuple):
@@ -17,6 +20,7 @@ class Said(NamedTuple):
 
     first: list[Scored]
     second: list[Scored] | None  # none: it was not asked
+    best: dict[str, float]  # the best score of every part, where it was kept
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class Shot:
     name: str  # unique in its run
     source: str  # what people know its file by
     file: Path | None  # where that lies; none: it cannot be looked at again
+    bytes: int | None  # of the file when it was looked at; none: nobody knows
     video: bool  # whether the file is one, and the frame lies at ``seconds`` in it
     strip: str  # frames of one strip belong together: a video, a folder
     number: int
@@ -36,8 +41,8 @@ class Shot:
     reason: str = ""
     weak: bool = False
     parts: list[Part] = field(default_factory=list)
-    best: dict[str, float] = field(default_factory=dict)
     truth: list[list[float]] | None = None  # none: nobody knows
+    ignored: list[list[float]] = field(default_factory=list)  # true faces that count nowhere
     level: str = ""  # of occlusion; "": nobody knows
     facts: dict[str, str] = field(default_factory=dict)
     ms: dict[str, float] = field(default_factory=dict)
@@ -51,7 +56,6 @@ class Looks:
     sha256: str
     imgsz: int
     second: str = ""  # weights whose recipe is the usual one
-    half: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +85,29 @@ class Columns:
     levels: list[str]
     labelled: bool
     frames: list[Frames]  # of each pair
+    places: dict[str, int]  # of each name
+
+
+@dataclass(frozen=True)
+class At:
+    """Where the thresholds stand, for one pair."""
+
+    pair: int
+    conf: float
+    fallback_conf: float
+
+
+@dataclass(frozen=True)
+class Believed:
+    """The faces of a frame at two thresholds, and who gave each."""
+
+    boxes: list[Scored]
+    stages: list[How]
+
+    @property
+    def outcome(self) -> Outcome:
+        """The stage that had the last word, as :class:`~pipeline.detections.Detections` has it."""
+        return outcome_of(self.stages)
 
 
 def columns(record: Record) -> Columns:
@@ -96,33 +123,23 @@ def columns(record: Record) -> Columns:
         shared["level"].append(levels.setdefault(shot.level, len(levels)) if shot.level else -1)
         shared["weak"].append(shot.weak)
         for said, pair, own in zip(shot.said, record.pairs, frames, strict=True):
-            own["case"].append(case(said, shot.truth))
-            outcome = shot.outcome
+            one, outcome = case(said, shot.truth, shot.ignored), shot.outcome
             if outcome is None:
-                at = (pair["conf"], pair["fallback_conf"], record.faces)
-                outcome = believed(said, *at).outcome
+                found, new = decided(one, pair["conf"], pair["fallback_conf"], record.faces)
+                outcome = outcome_of(_stages(len(found), len(new)))
+            own["case"].append(one)
             own["outcome"].append(OUTCOMES.index(outcome))
     labelled = any(each["truths"] is not None for each in frames[0]["case"])
     merged: list[Frames] = [
         {**shared, "case": own["case"], "outcome": own["outcome"]} for own in frames
     ]
-    return Columns(list(strips), list(levels), labelled, merged)
+    places = {name: number for number, name in enumerate(shared["name"])}
+    return Columns(list(strips), list(levels), labelled, merged, places)
 
 
-def _empty() -> Frames:
-    return {
-        "name": [],
-        "strip": [],
-        "number": [],
-        "seconds": [],
-        "outcome": [],
-        "level": [],
-        "weak": [],
-        "case": [],
-    }
-
-
-def case(said: Said, truth: list[list[float]] | None) -> Case:
+def case(
+    said: Said, truth: list[list[float]] | None, ignored: list[list[float]] | None = None
+) -> Case:
     """All that follows from thresholds follows from this."""
     first = [each["box"] for each in said.first]
     second = [each["box"] for each in said.second or ()]
@@ -135,20 +152,38 @@ def case(said: Said, truth: list[list[float]] | None) -> Case:
         "second": None if said.second is None else [each["score"] for each in said.second],
         "same": same,
         "truths": None if truth is None else len(truth),
-        "hits": _hits(first, truth),
-        "fallback_hits": _hits(second, truth),
+        "hits": _hits(first, truth, ignored),
+        "fallback_hits": _hits(second, truth, ignored),
     }
 
 
-def _hits(found: list[list[float]], truth: list[list[float]] | None) -> list[list[list[float]]]:
-    """For each box the truths that it may stand for, each with its IoU."""
-    if not truth or not found:
-        return [[] for _ in found]
-    overlap = iou(as_boxes(found), as_boxes(truth))
-    return [
-        [[number, round(float(row[number]), 4)] for number in (row >= ENOUGH).nonzero()[0].tolist()]
-        for row in overlap
-    ]
+def decided(
+    one: Case, conf: float, fallback_conf: float, faces: int
+) -> tuple[list[int], list[int]]:
+    """Which boxes of each stage are believed, as TwoStage has it; ``outcomes.js`` is its twin.
+
+    Scores are float32, and so are they compared.
+    """
+    first, second = (np.array(one[key] or (), np.float32) for key in ("first", "second"))
+    found = np.flatnonzero(first >= np.float32(conf)).tolist()
+    sure = np.flatnonzero(second >= np.float32(fallback_conf)).tolist()
+    new = [number for number in sure if not set(found) & set(one["same"][number])]
+    return found, new[: max(faces - len(found), 0)]
+
+
+def believed(record: Record, columns: Columns, index: int, at: At) -> Believed:
+    """The faces of a frame; where it has none, those that are held from an earlier one."""
+    of, how = index, None
+    if not _any(record, columns, index, at):
+        earlier = next(_earlier(record, columns, index, at), None)
+        of, how = (index, None) if earlier is None else (earlier, "held")
+    said = record.shots[of].said[at.pair]
+    one = columns.frames[at.pair]["case"][of]
+    found, new = decided(one, at.conf, at.fallback_conf, record.faces)
+    boxes = [said.first[number] for number in found]
+    boxes += [said.second[number] for number in new if said.second is not None]
+    stages = _stages(len(found), len(new))
+    return Believed(boxes, ["held"] * len(boxes) if how else stages)
 
 
 def frame(record: Record, index: int, pair: int) -> Frame:
@@ -166,35 +201,63 @@ def frame(record: Record, index: int, pair: int) -> Frame:
         "first": said.first,
         "second": said.second,
         "parts": shot.parts,
-        "best": shot.best,
+        "best": said.best,
         "truth": shot.truth or [],
+        "shown": "original",
         "facts": shot.facts,
         "ms": shot.ms,
     }
 
 
-@dataclass(frozen=True)
-class Believed:
-    """The faces of a frame at two thresholds, and who gave each."""
+def _empty() -> Frames:
+    return {
+        "name": [],
+        "strip": [],
+        "number": [],
+        "seconds": [],
+        "outcome": [],
+        "level": [],
+        "weak": [],
+        "case": [],
+    }
 
-    boxes: list[Scored]
-    stages: list[How]
 
-    @property
-    def outcome(self) -> Outcome:
-        """The stage that had the last word, as :class:`~pipeline.detections.Detections` has it."""
-        return outcome_of(self.stages)
+def _stages(found: int, new: int) -> list[How]:
+    first: list[How] = ["found"] * found
+    return [*first, *(["recovered"] * new)]  # type: ignore[list-item] # it is one
 
 
-def believed(said: Said, conf: float, fallback_conf: float, faces: int) -> Believed:
-    """What TwoStage says at these thresholds, from what was kept; ``outcomes.js`` is its twin."""
-    found = [each for each in said.first if each["score"] >= conf]
-    new: list[Scored] = []
-    if len(found) < faces and said.second:
-        sure = [each for each in said.second if each["score"] >= fallback_conf]
-        overlap = iou(as_boxes([each["box"] for each in sure]), as_boxes([x["box"] for x in found]))
-        other = overlap.max(axis=1, initial=0) < SAME
-        new = [each for each, is_new in zip(sure, other, strict=True) if is_new]
-        new = new[: faces - len(found)]
-    stages: list[How] = ["found"] * len(found)
-    return Believed(found + new, stages + ["recovered"] * len(new))
+def _hits(
+    found: list[list[float]], truth: list[list[float]] | None, ignored: list[list[float]] | None
+) -> list[list[list[float]]]:
+    """For each box the truths that it may stand for, each with its IoU."""
+    hits: list[list[list[float]]] = [[] for _ in found]
+    for faces, counts in ((truth, True), (ignored, False)):
+        if not found or not faces:
+            continue
+        for own, row in zip(hits, iou(as_boxes(found), as_boxes(faces)), strict=True):
+            for number in (row >= ENOUGH).nonzero()[0].tolist():
+                own.append([number if counts else NOWHERE, round(float(row[number]), 4)])
+    return hits
+
+
+def _any(record: Record, columns: Columns, index: int, at: At) -> bool:
+    one = columns.frames[at.pair]["case"][index]
+    return any(decided(one, at.conf, at.fallback_conf, record.faces))
+
+
+def _earlier(record: Record, columns: Columns, index: int, at: At) -> Iterator[int]:
+    """The frame whose face is carried to this one, if any is, and if faces are carried."""
+    frames = columns.frames[at.pair]
+    now, unread = frames["seconds"][index], OUTCOMES.index("unreadable")
+    if now is None or not record.hold or frames["outcome"][index] == unread:
+        return
+    for before in range(index - 1, -1, -1):
+        then = frames["seconds"][before]
+        if frames["strip"][before] != frames["strip"][index] or then is None:
+            continue
+        if now - then > record.hold:
+            return
+        if frames["outcome"][before] != unread and _any(record, columns, before, at):
+            yield before
+            return

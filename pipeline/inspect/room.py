@@ -1,6 +1,7 @@
 """Everything that can be asked of one run, in the words of the page: a record at work."""
 
 import base64
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,14 @@ from pipeline.inspect.pictures import Album
 from pipeline.inspect.record import Record, columns, frame
 from pipeline.parts import PARTS
 
+_TELLING = ("config.json", "manifest.json", "summary.json", "frames.jsonl", "journal")
+
 
 class Room:
     """A run that is looked into, as it was when it was read."""
 
     def __init__(self, folder: Path, labels: str = "", *, anonymize: bool = False) -> None:
+        self.folder, self.stamp = folder, stamp(folder)
         with opened.legible(folder):
             self.record: Record = opened.read(folder, labels)
             self.columns = columns(self.record)
@@ -27,11 +31,16 @@ class Room:
         self.album = Album(self.record, anonymize=self.anonymized)
         self.atlas = Atlas(self.record, self.album)
         self.notebook = Notebook(folder)
+        if labels and not self.columns.labelled:
+            self.record.warnings.append(
+                f"--labels {labels}: none of these frames is labelled there"
+            )
+        elif labels and self.record.command == "evaluate":
+            self.record.warnings.append("--labels is passed over: an evaluation has its own truth")
 
     def run(self) -> Run:
         """What is known of the whole run."""
         record = self.record
-        undrawn = self.atlas.undrawn(0)
         ramp = np.arange(256, dtype=np.uint8)[None]
         return {
             "name": record.folder.name,
@@ -45,21 +54,41 @@ class Room:
             "outcomes": list(OUTCOMES),
             "levels": self.columns.levels,
             "parts": list(PARTS),
-            "pairs": record.pairs,
+            "pairs": [
+                {**pair, "undrawn": self.atlas.undrawn(number)}
+                for number, pair in enumerate(record.pairs)
+            ],
             "faces": record.faces,
             "hold": record.hold,
             "same": SAME,
             "labelled": self.columns.labelled,
-            "methods": [] if undrawn else METHODS,
-            "undrawn": undrawn,
+            "methods": METHODS,
             "anonymized": self.anonymized,
             "colours": base64.b64encode(draw.colours(ramp).astype(np.uint8).tobytes()).decode(),
         }
 
+    @property
+    def changed(self) -> bool:
+        """Whether the run is another now, or has grown."""
+        return stamp(self.folder) != self.stamp
+
     def frame(self, index: int, pair: int) -> Frame:
         """One frame in full; where its picture is not the original, its facts say so."""
         found = frame(self.record, index, pair)
-        if self.album.drawn(self.record.shots[index]) is not None:
-            words = "the original is gone: the annotated one is shown"
+        shot = self.record.shots[index]
+        if self.album.drawn(shot) is not None:
+            found["shown"] = "annotated"
+            words = "the original is gone, or another one now: the annotated one is shown"
             found["facts"] = found["facts"] | {"picture": words}
+        elif not self.album.there(shot):
+            found["shown"] = "none"
         return found
+
+
+def stamp(folder: Path) -> list[int]:
+    """What tells that a run was written since."""
+    times = []
+    for name in _TELLING:
+        with suppress(FileNotFoundError):
+            times.append((folder / name).stat().st_mtime_ns)
+    return times

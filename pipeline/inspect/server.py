@@ -5,29 +5,32 @@ part of an address ever becomes the name of a file.
 """
 
 import json
+import re
 import secrets
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
-from pathlib import Path
+import traceback
+from collections.abc import Callable, Iterator
 from threading import Lock
-from typing import get_args
+from typing import IO, get_args
+from urllib.parse import quote
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipeline.errors import UserError
 from pipeline.inspect import gather, marks, page
 from pipeline.inspect.pictures import Gone, sorry
+from pipeline.inspect.record import At
 from pipeline.inspect.room import Room
 
 HOST = "127.0.0.1"
@@ -79,26 +82,26 @@ class Server:
 
     def _static(self, request: Request) -> Response:
         name = request.path_params["name"]
-        if name not in page.FILES:
+        if name not in page.files():
             raise HTTPException(404)
-        return Response(page.FILES[name], media_type=page.kind(name))
+        return Response(page.files()[name], media_type=page.kind(name))
 
     def _run(self, request: Request) -> Response:  # noqa: ARG002 - a route
         with self.lock:
-            if not self.room.record.complete:
+            if self.room.changed:
                 self.room, self.said = self.reread(), {}
-        return JSONResponse(self.room.run())
+        return _json(self.room.run())
 
     def _frames(self, request: Request) -> Response:
-        pair = self._pair(request)
         with self.lock:
+            pair = _pair(self.room, request)
             if pair not in self.said:
-                frames = self.room.columns.frames[pair]
-                self.said[pair] = json.dumps(frames, separators=(",", ":")).encode()
+                self.said[pair] = _encoded(self.room.columns.frames[pair])
             return Response(self.said[pair], media_type="application/json")
 
     def _frame(self, request: Request) -> Response:
-        return JSONResponse(self.room.frame(self._index(request), self._pair(request)))
+        room = self.room
+        return _json(room.frame(_index(room, request), _pair(room, request)))
 
     def _maps(self, request: Request) -> Response:
         words = request.query_params.get("levels", "")
@@ -106,74 +109,49 @@ class Server:
             levels = tuple(int(each) for each in words.split(",") if each)
         except ValueError as error:
             raise HTTPException(400, "levels: expected numbers between commas") from error
-        method, pair = request.query_params.get("method", ""), self._pair(request)
-        found = self.room.atlas.maps(self._index(request), pair, method, levels)
-        return JSONResponse(found)
+        room, method = self.room, request.query_params.get("method", "")
+        index, pair = _index(room, request), _pair(room, request)
+        return _json(room.atlas.maps(index, pair, method, levels))
 
     def _marks(self, request: Request) -> Response:  # noqa: ARG002 - a route
-        return JSONResponse(self.room.notebook.read())
+        return _json(self.room.notebook.read())
 
     async def _mark(self, request: Request) -> Response:
-        from starlette.concurrency import run_in_threadpool
-
+        room = self.room
         if int(request.headers.get("content-length", _BODY + 1)) > _BODY:
             raise HTTPException(413, "more than a page may send")
         change = marks.parsed(await request.body())
-        unknown = set(change["names"]) - set(self.room.columns.frames[0]["name"])
-        if change["marked"] and unknown:
-            raise UserError(f"there is no frame {min(unknown)!r} in this run")
-        return JSONResponse(await run_in_threadpool(self.room.notebook.change, change))
+        unknown = next((name for name in change["names"] if name not in room.columns.places), None)
+        if change["marked"] and unknown is not None:
+            raise UserError(f"there is no frame {unknown!r} in this run")
+        return _json(await run_in_threadpool(room.notebook.change, change))
 
     def _picture(self, request: Request) -> Response:
-        side = _whole(request, "side", _LARGEST)
-        index = self._index(request)
+        room, side = self.room, _whole(request, "side", _LARGEST)
+        index = _index(room, request)
         try:
-            return Response(self.room.album.jpeg(index, side), media_type="image/jpeg")
+            return Response(room.album.jpeg(index, side), media_type="image/jpeg")
         except Gone as gone:
             return Response(sorry(str(gone)), media_type="image/svg+xml")
 
     def _gather(self, request: Request) -> Response:
-        wanted = self._wanted(request)
-        room, kept = self.room, self.room.notebook.read()
-        if not kept["marks"]:
+        wanted, album = _wanted(self.room, request), self.room.album
+        if not wanted.marks["marks"]:
             raise HTTPException(404, "no frame is marked")
-        record, name = room.record, request.path_params["name"]
-        file = f"{record.folder.name}-{name}"
+        name = request.path_params["name"]
+        file = f"{wanted.record.folder.name}-{name}"
         if name == "list.csv":
-            return _download(gather.as_list(record, kept, wanted), file, "text/csv")
+            return _download(gather.as_list(wanted), file, "text/csv")
         if name == "coco.json":
-            return _download(gather.as_coco(record, kept, wanted), file, "application/json")
+            return _download(gather.as_coco(wanted), file, "application/json")
         if name != "yolo.zip":
             raise HTTPException(404)
-        with tempfile.NamedTemporaryFile(suffix=".zip", delete=False) as temporary:
-            target = Path(temporary.name)
-        try:
-            gather.as_yolo(record, kept, wanted, room.album, target)
-        except BaseException:
-            target.unlink()
-            raise
-        return FileResponse(target, filename=file, background=BackgroundTask(target.unlink))
-
-    def _wanted(self, request: Request) -> gather.Wanted:
-        pair, asked = self._pair(request), request.query_params
-        usual, labels = self.room.record.pairs[pair], asked.get("labels", "face")
-        if labels not in get_args(gather.Labels):
-            raise HTTPException(400, "labels: expected face or parts")
-        try:
-            conf = float(asked.get("conf", usual["conf"]))
-            fallback_conf = float(asked.get("fallback_conf", usual["fallback_conf"]))
-        except ValueError as error:
-            raise HTTPException(400, "conf, fallback_conf: expected numbers") from error
-        return gather.Wanted(pair, conf, fallback_conf, labels)  # type: ignore[arg-type] # it is one
-
-    def _index(self, request: Request) -> int:
-        index = int(request.path_params["index"])
-        if index >= len(self.room.record.shots):
-            raise HTTPException(404, f"there is no frame {index}")
-        return index
-
-    def _pair(self, request: Request) -> int:
-        return _whole(request, "pair", len(self.room.record.pairs) - 1)
+        content = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it is sent; it has no name
+        gather.as_yolo(wanted, album, content)
+        size = content.tell()
+        content.seek(0)
+        headers = {"Content-Disposition": _attachment(file), "Content-Length": str(size)}
+        return StreamingResponse(_read(content), headers=headers, media_type="application/zip")
 
 
 class _Guarded:
@@ -219,7 +197,7 @@ def serve(reread: Callable[[], Room], port: int, ready: Callable[[str], None]) -
             raise UserError(f"--port {port}: {error.strerror}; 0 takes a free one") from error
         config = uvicorn.Config(
             app,
-            log_level="warning",
+            log_level="critical",  # what breaks is told below, what is cut off by Ctrl-C is not
             access_log=False,  # it would hold the token
             lifespan="off",
             timeout_graceful_shutdown=1,
@@ -232,19 +210,64 @@ def serve(reread: Callable[[], Room], port: int, ready: Callable[[str], None]) -
             print("ended", file=sys.stderr)
 
 
+def _index(room: Room, request: Request) -> int:
+    index = int(request.path_params["index"])
+    if index >= len(room.record.shots):
+        raise HTTPException(404, "there is no such frame")
+    return index
+
+
+def _pair(room: Room, request: Request) -> int:
+    return _whole(request, "pair", len(room.record.pairs) - 1)
+
+
+def _wanted(room: Room, request: Request) -> gather.Wanted:
+    """Which frames and boxes are asked for."""
+    pair, asked = _pair(room, request), request.query_params
+    usual, labels = room.record.pairs[pair], asked.get("labels", "face")
+    if labels not in get_args(gather.Labels):
+        raise HTTPException(400, "labels: expected face or parts")
+    try:
+        conf = float(asked.get("conf", usual["conf"]))
+        fallback_conf = float(asked.get("fallback_conf", usual["fallback_conf"]))
+    except ValueError as error:
+        raise HTTPException(400, "conf, fallback_conf: expected numbers") from error
+    if not (0 <= conf <= 1 and 0 <= fallback_conf <= 1):
+        raise HTTPException(400, "conf, fallback_conf: expected numbers between 0 and 1")
+    at, book = At(pair, conf, fallback_conf), room.notebook.read()
+    return gather.Wanted(room.record, room.columns, book, at, labels)  # type: ignore[arg-type] # it is one
+
+
 def _whole(request: Request, name: str, most: int) -> int:
     """A whole number that is asked with."""
     words = request.query_params.get(name, "0")
-    if not words.isdecimal() or int(words) > most:
+    if not re.fullmatch("[0-9]{1,9}", words) or int(words) > most:
         raise HTTPException(400, f"{name}: expected a number from 0 to {most}")
     return int(words)
 
 
-def _download(text: str, name: str, kind: str) -> Response:
-    from urllib.parse import quote
+def _encoded(value: object) -> bytes:
+    """As JSON of plain letters: names of files may be no UTF-8."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=True).encode()
 
-    disposition = f"attachment; filename*=utf-8''{quote(name)}"
-    return Response(text, media_type=kind, headers={"Content-Disposition": disposition})
+
+def _json(value: object) -> Response:
+    return Response(_encoded(value), media_type="application/json")
+
+
+def _download(text: str, name: str, kind: str) -> Response:
+    content = text.encode("utf-8", "backslashreplace")
+    return Response(content, media_type=kind, headers={"Content-Disposition": _attachment(name)})
+
+
+def _attachment(name: str) -> str:
+    return f"attachment; filename*=utf-8''{quote(name, errors='replace')}"
+
+
+def _read(content: IO[bytes]) -> Iterator[bytes]:
+    with content:
+        while part := content.read(1 << 20):
+            yield part
 
 
 def _told(request: Request, error: HTTPException) -> Response:  # noqa: ARG001 - a handler
@@ -252,8 +275,9 @@ def _told(request: Request, error: HTTPException) -> Response:  # noqa: ARG001 -
 
 
 def _wrong(request: Request, error: UserError) -> Response:  # noqa: ARG001 - a handler
-    return JSONResponse({"error": str(error)}, 409)
+    return Response(_encoded({"error": str(error)}), 409, media_type="application/json")
 
 
 def _broken(request: Request, error: Exception) -> Response:  # noqa: ARG001 - a handler
+    traceback.print_exception(error)
     return JSONResponse({"error": f"{error!r}; the terminal shows where"}, 500)

@@ -5,6 +5,7 @@ pictures and of frames of videos (``clip@000012``) by their names.
 """
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,7 @@ from typing import Protocol
 from pipeline.dataset import Dataset, open_dataset
 from pipeline.errors import UserError
 from pipeline.images import SUFFIXES
+from pipeline.parts import PARTS, WHOLE_FACE
 from pipeline.runs import Json
 
 
@@ -81,10 +83,17 @@ class InCoco:
             raise UserError(f"{path}: no labels in COCO's form: {error!r}") from error
         if not self.known:
             raise UserError(f"{path}: no images in it")
+        # A picture may go by the end of its path, if no other has the same.
+        stems = Counter(_stem(name) for name in self.known)
+        self.stems = {_stem(name): name for name in self.known if stems[_stem(name)] == 1}
 
     def of(self, name: str, file: Path) -> Known | None:
         """Of a picture or a frame by its name."""
-        return self.known.get(_stem(name)) or self.known.get(_stem(file.name))
+        for each in (name, str(file), file.name):
+            whole = each if each in self.known else self.stems.get(_stem(each))
+            if whole is not None:
+                return self.known[whole]
+        return None
 
 
 def open_truth(labels: str) -> Truth:
@@ -96,11 +105,15 @@ def open_truth(labels: str) -> Truth:
 
 
 def _of_coco(content: Json) -> dict[str, Known]:
+    """What is known of each image, by its file's name as it stands there."""
     from pipeline.occlude import level_of
 
+    kinds = {each["id"]: str(each["name"]) for each in content.get("categories", [])}
     faces: dict[str, list[list[float]]] = {str(each["id"]): [] for each in content["images"]}
     hidden: dict[str, float] = {}
     for each in content["annotations"]:
+        if len(kinds) > 1 and kinds[each["category_id"]] not in _FACES:
+            continue
         x, y, width, height = map(float, each["bbox"])
         key = str(each["image_id"])
         faces[key].append([x, y, x + width, y + height])
@@ -112,10 +125,11 @@ def _of_coco(content: Json) -> dict[str, Known]:
         level = image.get("level") or (level_of(hidden[key]) if key in hidden else "")
         own = {name: image[name] for name in image if name not in _USUAL}
         facts = {name: str(value) for name, value in own.items()}
-        found[_stem(str(image["file_name"]))] = Known(faces[key], str(level), facts)
+        found[str(image["file_name"])] = Known(faces[key], str(level), facts)
     return found
 
 
+_FACES = {"face", PARTS[WHOLE_FACE]}
 _USUAL = {"id", "file_name", "width", "height", "license", "coco_url", "flickr_url", "level"}
 
 

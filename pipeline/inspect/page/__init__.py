@@ -6,19 +6,25 @@ addresses of the server, or in an exported page to the modules themselves, insid
 
 import base64
 import json
+from functools import cache
 from importlib import resources
 
 from pipeline.inspect.messages import Embedded
 
-FILES: dict[str, bytes] = {
-    each.name: each.read_bytes()
-    for each in resources.files(__name__).iterdir()
-    if each.name.endswith((".html", ".css", ".js"))
-}
 _POLICY = (
     "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline' data:; base-uri 'none'; form-action 'none'"
 )
+
+
+@cache
+def files() -> dict[str, bytes]:
+    """Everything that a browser is given, by its name."""
+    return {
+        each.name: each.read_bytes()
+        for each in resources.files(__name__).iterdir()
+        if each.name.endswith((".html", ".css", ".js"))
+    }
 
 
 def kind(name: str) -> str:
@@ -40,7 +46,7 @@ def served(nonce: str) -> str:
 def exported(embedded: Embedded) -> str:
     """One file that asks nobody for anything, and by its policy cannot."""
     inside = {
-        name: "data:text/javascript;base64," + base64.b64encode(FILES[name]).decode()
+        name: "data:text/javascript;base64," + base64.b64encode(files()[name]).decode()
         for name in _modules()
     }
     policy = f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
@@ -48,14 +54,14 @@ def exported(embedded: Embedded) -> str:
     text = json.dumps(embedded, separators=(",", ":")).replace("<", "\\u003c")
     return _filled(
         policy + _map(inside, ""),
-        f"<style>{FILES['style.css'].decode()}</style>",
+        f"<style>{files()['style.css'].decode()}</style>",
         f'<script type="application/json" id="embedded">{text}</script>',
         '<script type="module">import "uncover/main";</script>',
     )
 
 
 def _modules() -> list[str]:
-    return sorted(name for name in FILES if name.endswith(".js"))
+    return sorted(name for name in files() if name.endswith(".js"))
 
 
 def _map(places: dict[str, str], nonce: str) -> str:
@@ -65,7 +71,7 @@ def _map(places: dict[str, str], nonce: str) -> str:
 
 
 def _filled(importmap: str, style: str, embedded: str, start: str) -> str:
-    text = FILES["index.html"].decode()
+    text = files()["index.html"].decode()
     places = {"importmap": importmap, "style": style, "embedded": embedded, "start": start}
     for name, content in places.items():
         assert text.count(f"<!--{name}-->") == 1, name

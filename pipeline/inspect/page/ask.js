@@ -1,10 +1,11 @@
 // The only module that asks the server. On an exported page the same functions answer from
 // <script type="application/json" id="embedded">, so nobody else knows which page it is.
 // Hides addresses, what was answered lately, and telling people when nothing answers.
+// All that is said either way is described in pipeline/inspect/messages.py.
 
 const KEPT = 60; // answers about frames and maps
+const MARKS = "api/marks";
 const box = document.getElementById("embedded");
-/** @type {?import("uncover/messages").Embedded} */
 const embedded = box && JSON.parse(box.textContent);
 
 /** Whether this page was exported: no server, no marks, no exports. */
@@ -12,13 +13,26 @@ export const exported = embedded !== null;
 /** What was left out of an exported page. */
 export const leftOut = embedded?.words ?? "";
 
-let tell = (/** @type {?string} */ words) => words;
+let say = (/** @type {?string} */ words) => words;
+const troubles = new Map(); // what is wrong, by what it is wrong with
+/** What is wrong about something; null: nothing any more. */
+function tell(words, about = "") {
+  if (words) troubles.set(about, words);
+  else troubles.delete(about);
+  say([...new Set(troubles.values())].join(" ") || null);
+}
 /** Call with words when a request fails, with null when one succeeds again. */
 export function onTrouble(handler) {
-  tell = handler;
+  say = handler;
 }
 
 async function fetched(path, init) {
+  const marks = path === MARKS;
+  const about = marks && !init ? MARKS : ""; // unread marks are a trouble that stays
+  const fail = (words) => {
+    tell(words, about);
+    throw new Error(words);
+  };
   let answer, body;
   try {
     answer = await fetch(path, init);
@@ -29,12 +43,8 @@ async function fetched(path, init) {
   if (!answer.ok) return fail(body?.error ?? `The server answered ${answer.status} to ${path}.`);
   if (body === null) return fail(`The server's answer to ${path} is not JSON.`);
   tell(null);
+  if (marks) tell(null, MARKS);
   return body;
-}
-
-function fail(words) {
-  tell(words);
-  throw new Error(words);
 }
 
 const answers = new Map();
@@ -52,26 +62,28 @@ function remembered(path) {
 }
 
 export const ask = {
-  /** @returns {Promise<import("uncover/messages").Run>} */
   run: async () => embedded?.run ?? fetched("api/run"),
-  /** @returns {Promise<import("uncover/messages").Frames>} */
   frames: async (pair) => embedded?.frames[pair] ?? fetched(`api/frames?pair=${pair}`),
-  /** @returns {Promise<import("uncover/messages").Frame>} */
   frame: async (index, pair) =>
     embedded?.frame[pair][index] ?? remembered(`api/frame/${index}?pair=${pair}`),
-  /** @returns {Promise<import("uncover/messages").Maps>} */
   maps: async (index, pair, method, levels) =>
-    embedded?.maps[index] ?? remembered(`api/maps/${index}?${query({ pair, ...drawn(method, levels) })}`),
-  /** @returns {Promise<import("uncover/messages").Marks>} */
-  marks: async () => embedded?.marks ?? fetched("api/marks"),
-  /** @returns {Promise<import("uncover/messages").Marks>} */
-  change: async (/** @type {import("uncover/messages").Change} */ change) =>
-    fetched("api/marks", {
+    embedded ? embeddedMaps(index, pair) : remembered(`api/maps/${index}?${query({ pair, ...drawn(method, levels) })}`),
+  marks: async () => embedded?.marks ?? fetched(MARKS),
+  change: async (change) =>
+    fetched(MARKS, {
       method: "PUT",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(change),
     }),
 };
+
+/** An exported page has those of the first detectors only. */
+function embeddedMaps(index, pair) {
+  if (pair === 0) return embedded.maps[index];
+  const words = "the exported page holds no heatmaps of these detectors";
+  const none = { width: 0, height: 0, place: [0, 0, 1, 1], best: {}, weak: [], stack: "", average: "" };
+  return { index, method: "", levels: [], saved: false, words, ...none };
+}
 
 /** The address of a frame's picture; side 0 is its full size. */
 export function picture(index, side) {

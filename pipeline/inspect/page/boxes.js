@@ -2,11 +2,10 @@
 // how words find a place where they cover no others.
 
 import { ask } from "uncover/ask";
-import { el, score, svg } from "uncover/dom";
+import { beside, el, score, svg } from "uncover/dom";
 import { believed } from "uncover/outcomes";
 import { onMoved, panes } from "uncover/stage";
-import { on, state, thresholds } from "uncover/state";
-import { eachPaint } from "uncover/pace";
+import { eachPaint, on, state, thresholds } from "uncover/state";
 
 const NAMED = 12; // so many candidates get their score written, the best first
 const LETTER = 0.4125; // wide, of the words at the boxes; in letters of the page, as in style.css
@@ -19,21 +18,22 @@ const LINE = 1.1875; // high
 /** What there is to draw for the frame that is shown. @returns {Shape[]} */
 function shapes() {
   const { detail, show } = state;
-  if (!detail || !state.cases) return [];
+  if (!detail || !state.cases || detail.shown === "none") return [];
+  const drawn = detail.shown === "annotated"; // the picture has the boxes that the run believed
   const { found, recovered } = believed(state.cases, state.run.faces, thresholds(), detail.index);
   const all = [];
-  for (const [list, sure, kind, wanted] of [
-    [detail.first, found, "found", show.first],
-    [detail.second ?? [], recovered, "recovered", show.second],
+  for (const [list, sure, kind, wanted, least] of [
+    [detail.first, found, "found", show.first, state.conf],
+    [detail.second ?? [], recovered, "recovered", show.second, state.fallback],
   ]) {
     const is = new Set(sure);
     list.forEach((one, j) => {
-      if (is.has(j) && wanted) all.push({ kind, box: one.box, words: `${kind} ${score(one.score)}` });
+      if (is.has(j) && wanted && !drawn) all.push({ kind, box: one.box, words: `${kind} ${score(one.score)}` });
       if (!is.has(j) && show.under)
-        all.push({ kind: `under ${kind}`, box: one.box, words: j < NAMED ? score(one.score) : "" });
+        all.push({ kind: `under ${kind}`, box: one.box, words: j < NAMED ? beside(one.score, least) : "" });
     });
   }
-  all.push(...held(detail.index));
+  if (!drawn) all.push(...held(detail.index));
   if (show.parts)
     for (const one of detail.parts)
       all.push({ kind: "part", box: one.box, words: `${state.run.parts[one.part]} ${score(one.score)}` });
@@ -82,7 +82,7 @@ function drawNow() {
   }
 }
 
-export const draw = eachPaint(drawNow);
+const draw = eachPaint(drawNow);
 
 /** The words, each where it covers least of those before it. */
 function placed(all, pane) {

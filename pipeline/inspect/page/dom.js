@@ -1,5 +1,5 @@
-// Building elements and words. All text goes in as text, never as HTML: names of files are
-// whatever somebody called a file.
+// Building elements and words, and reading the style sheet. All text goes in as text, never as
+// HTML: names of files are whatever somebody called a file.
 
 export const byId = (id) => document.getElementById(id);
 
@@ -21,9 +21,6 @@ function filled(node, attributes, children) {
   node.append(...children.filter((child) => child !== null));
   return node;
 }
-
-/** The radio button of a group that is chosen. */
-export const chosen = (name) => document.querySelector(`input[name="${name}"]:checked`)?.value;
 
 /** Choose a radio button of a group. */
 export function choose(name, value) {
@@ -53,5 +50,24 @@ export function clock(seconds, tenths = false) {
 export const score = (value) =>
   value === null || value === undefined || Number.isNaN(value) ? "–" : value.toFixed(2);
 
+/** A score that may miss a threshold, exactly enough that it is seen to miss it. */
+export function beside(value, threshold) {
+  const missed = value < threshold && Number(score(value)) >= threshold;
+  return missed ? (Math.floor(value * 1000) / 1000).toFixed(3) : score(value);
+}
+
+/** A threshold with all that it has, but at least two places. */
+export function exactly(value) {
+  const short = value.toFixed(2);
+  return Number(short) === value ? short : String(Number(value.toFixed(4)));
+}
+
+/** 640 × 480 stays on one line. */
+export const unbroken = (words) => String(words).replaceAll(" × ", "\u00a0×\u00a0");
+
 /** 12345 -> 12,345. */
 export const many = (value) => value.toLocaleString("en");
+
+/** A colour or number of :root in style.css, for canvases: they have no style sheet. */
+export const styled = (name) =>
+  getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();

@@ -1,41 +1,46 @@
 // What is known of the frame, in words, beside the picture.
 
-import { byId, clock, el, many, score } from "uncover/dom";
-import { FOUND, HELD, MISSED, OUTCOMES, RECOVERED } from "uncover/messages";
-import { on, pair, state } from "uncover/state";
+import { beside, byId, clock, el, exactly, many, score, unbroken } from "uncover/dom";
+import { believed, FOUND, HELD, MISSED, OUTCOMES, RECOVERED } from "uncover/outcomes";
+import { on, pair, state, thresholds } from "uncover/state";
 
-const SHORT = 17; // letters of a fact that takes half a row
+const SHORT = 14; // letters of a fact that takes half a row
 
 /** Why the frame has its outcome, at the thresholds as they are. */
 function reason(i, detail) {
   const { cases, result } = state;
-  const sure = score(result.confidence[i]);
   switch (result.outcome[i]) {
     case FOUND:
-      return `Stage 1 gives a face at ${sure}, believed from ${score(state.conf)} on.`;
+      return `Stage 1 gives a face at ${score(result.confidence[i])}, believed from ${exactly(state.conf)} on.`;
     case RECOVERED:
-      return `Stage 1 gives too few faces${silent(i)}; stage 2 gives one at ${sure}, believed from ${score(state.fallback)} on.`;
+      return `Stage 1 gives too few faces${silent(i)}; stage 2 gives one at ${score(recovered(i))}, believed from ${exactly(state.fallback)} on.`;
     case HELD: {
       const from = result.from[i];
       return `No face here; carried from frame ${from}, ${(cases.seconds[i] - cases.seconds[from]).toFixed(2)} s earlier.`;
     }
     case MISSED:
-      return [`Stage 1 gives no face from ${score(state.conf)} on${silent(i)}.`, second(i), said(detail)].filter(Boolean).join(" ");
+      return [`Stage 1 gives no face from ${exactly(state.conf)} on${silent(i)}.`, second(i), said(detail)].filter(Boolean).join(" ");
     default:
       return said(detail) || "The picture could not be read.";
   }
 }
 
+/** The best score of stage 2's faces; the frame's own is of both stages. */
+function recovered(i) {
+  const { start, score: scores } = state.cases.second;
+  return scores[start[i] + believed(state.cases, state.run.faces, thresholds(), i).recovered[0]];
+}
+
 function silent(i) {
   const { start, score: scores } = state.cases.first;
-  return start[i] < start[i + 1] ? ` (its best is ${score(scores[start[i]])})` : " (it has no candidate)";
+  return start[i] < start[i + 1] ? ` (its best is ${beside(scores[start[i]], state.conf)})` : " (it has no candidate)";
 }
 
 function second(i) {
   if (!pair().second) return "";
   if (!state.cases.asked[i]) return "Stage 2 was never asked.";
   const { start, score: scores } = state.cases.second;
-  return start[i] < start[i + 1] ? `Stage 2's best is ${score(scores[start[i]])}.` : "Stage 2 has no candidate.";
+  return start[i] < start[i + 1] ? `Stage 2's best is ${beside(scores[start[i]], state.fallback)}.` : "Stage 2 has no candidate.";
 }
 
 const said = (detail) => (detail?.reason ? `The run says: ${detail.reason}.` : "");
@@ -45,8 +50,8 @@ function facts(i, detail) {
   const level = run.levels[cases.level[i]];
   const ms = Object.entries(detail?.ms ?? {}).map(([name, value]) => `${name} ${value.toFixed(value < 10 ? 1 : 0)}`);
   return {
-    Source: detail?.source ?? "…",
-    Frame: cases.number[i] === null ? null : many(cases.number[i]),
+    File: detail?.source ?? "…",
+    "Film frame": cases.number[i] === null ? null : many(cases.number[i]),
     Time: cases.number[i] === null ? null : clock(cases.seconds[i], true) || "unknown",
     Size: detail?.size[0] ? `${detail.size[0]} × ${detail.size[1]}` : detail ? "unknown" : "…",
     Level: level ?? (run.levels.length ? "unknown" : null),
@@ -77,7 +82,7 @@ function show() {
 /** Short facts stand two in a row. */
 function row(name, value) {
   const wide = name.length + value.length > SHORT;
-  return el("div", { class: wide ? "wide" : null }, el("dt", {}, name), el("dd", {}, value));
+  return el("div", { class: wide ? "wide" : null }, el("dt", {}, name), el("dd", {}, unbroken(value)));
 }
 
 /** Begin. */

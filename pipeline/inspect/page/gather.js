@@ -11,7 +11,7 @@ let noting = null; // the name of the frame that a note is being written for
 async function change(names, marked, note = null) {
   if (exported || !names.length) return false;
   try {
-    set({ marks: (await ask.change({ names, marked, note })).marks });
+    set({ marks: (await ask.change({ names, marked, note })).marks, marksLost: false });
     return true;
   } catch {
     show(); // people have been told; what is shown goes back to what is so
@@ -40,31 +40,40 @@ async function saveNote() {
 }
 
 async function markAll() {
-  const names = Array.from(state.left.frames, nameOf).filter((name) => !state.marks[name]);
+  const names = Array.from(state.left.frames).filter((frame) => !state.marked[frame]).map(nameOf);
   if (!names.length) return say("All that are shown are marked already.");
   if (await change(names, true)) say(`${many(names.length)} frames marked. `, undo(() => change(names, false)));
 }
 
 async function unmarkAll() {
   const before = state.marks;
-  const names = Object.keys(before);
-  if (await change(names, false)) say(`${many(names.length)} marks removed. `, undo(() => restore(before)));
+  const names = state.cases.names.filter((_, frame) => state.marked[frame]); // of an older run more may be there
+  if (await change(names, false)) say(`${many(names.length)} marks removed. `, undo(() => restore(before, names)));
 }
 
-/** Mark again as it was, with the notes. */
-async function restore(marks) {
-  const byNote = Map.groupBy
-    ? Map.groupBy(Object.keys(marks), (name) => marks[name].note)
-    : new Map(Object.keys(marks).map((name) => [marks[name].note + "\n" + name, [name]]));
-  for (const names of byNote.values()) await change(names, true, marks[names[0]].note);
+/** Mark again as it was, with the notes; false: it stopped where it failed. */
+async function restore(marks, names) {
+  const byNote = new Map();
+  for (const name of names) {
+    const { note } = marks[name];
+    if (!byNote.has(note)) byNote.set(note, []);
+    byNote.get(note).push(name);
+  }
+  for (const [note, same] of byNote) if (!(await change(same, true, note))) return false;
+  return true;
 }
 
-const undo = (work) => el("button", { type: "button", class: "plain", onclick: async () => (await work(), say("As it was.")) }, "Undo");
+const undo = (work) =>
+  el("button", { type: "button", class: "plain", onclick: async () =>
+    say((await work()) ? "As it was." : "Not all could be undone: the server did not answer as it should.") }, "Undo");
 
 function show() {
   if (!state.cases?.count) return;
-  const count = Object.keys(state.marks).length;
-  byId("marked-count").textContent = many(count);
+  const count = state.marked.reduce((sum, one) => sum + one, 0);
+  byId("marked-count").textContent = state.marksLost ? "unknown" : many(count);
+  const stale = Object.keys(state.marks).length - count;
+  byId("stale").hidden = !stale;
+  byId("stale").textContent = `and ${many(stale)} of frames that this run does not have`;
   byId("mark").checked = Boolean(state.marked[state.frame]);
   if (document.activeElement !== byId("note")) byId("note").value = state.marks[nameOf(state.frame)]?.note ?? "";
   byId("unmark-all").disabled = !count;
@@ -81,14 +90,13 @@ function showDownloads(count) {
   for (const [id, [file, more]] of Object.entries(files)) {
     const link = byId(id);
     if (count) link.href = gathered(file, more);
-    else link.removeAttribute("href");
-    link.toggleAttribute("role", false);
-    if (!count) link.setAttribute("role", "link"); // without an address it would not be one
+    else link.removeAttribute("href"); // its role keeps it a link
     link.setAttribute("aria-disabled", String(!count));
     link.title = count ? "" : "Nothing is marked yet";
   }
   byId("gather-words").textContent = count
     ? `Boxes as believed at these thresholds, of ${many(count)} ${count === 1 ? "frame" : "frames"}.`
+    : state.marksLost ? "The marks could not be read."
     : "Nothing is marked yet: mark frames with the key x, then take them along.";
 }
 
@@ -96,6 +104,7 @@ function showDownloads(count) {
 export function startGather() {
   byId("mark-tools").hidden = byId("gather-tools").hidden = exported;
   byId("no-marks").hidden = !exported;
+  byId("blurred").hidden = !state.run.anonymized;
   byId("no-marks").textContent = "This page was exported: marks are shown as they were. To mark and export frames, open the run with “uncover inspect”.";
   byId("mark").addEventListener("change", toggleMark);
   const note = byId("note");
@@ -108,5 +117,5 @@ export function startGather() {
   byId("mark-all").addEventListener("click", markAll);
   byId("unmark-all").addEventListener("click", unmarkAll);
   byId("labels").addEventListener("change", show);
-  on("frame marked result", show);
+  on("frame marked marksLost result", show);
 }

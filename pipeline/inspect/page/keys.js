@@ -1,9 +1,10 @@
 // Every key of the page in one table, which is the help as well.
 
+import { toggleTen } from "uncover/classes";
 import { byId, el } from "uncover/dom";
+import { end, jump, step } from "uncover/frame";
 import { toggleMark, writeNote } from "uncover/gather";
 import { toggleHeat } from "uncover/heat";
-import { end, jump, step } from "uncover/moves";
 import { fitPicture, zoomPicture } from "uncover/stage";
 import { set, state } from "uncover/state";
 import { zoomLine } from "uncover/timeline";
@@ -36,9 +37,11 @@ const KEYS = [
   ["h", "heatmap on or off", { h: toggleHeat }],
   ["a", "average of all maps", { a: () => set({ map: "average" }) }],
   ["1 to 9, 0", "map of one of the ten parts", digits],
+  ["g", "ten classes at once on the stage, or back", { g: toggleTen }],
   ["b", "boxes on or off", { b: toggleBoxes }],
   ["t", "truth on or off", { t: () => state.run.labelled && toggle("truth") }],
   ["z", "picture larger; with Shift the whole picture again", { z: () => zoomPicture(1.6), "Shift Z": fitPicture }],
+  ["arrow keys", "in the enlarged picture (Tab goes to it): move it", {}], // by stage.js
   ["+, -", "fewer or more frames on the time line", { "+": () => zoomLine(1.6), "=": () => zoomLine(1.6), "-": () => zoomLine(1 / 1.6) }],
   ["?", "this help", { "?": openHelp }],
 ];

@@ -1,23 +1,26 @@
-// The start: ask for the run, let every part of the page begin, then for the frames.
+// The start: ask for the run, let every part of the page begin, then for the frames. Then what
+// belongs to the page as a whole: its address, its colours, its head.
 
-import { fromAddress, startAddress } from "uncover/address";
 import { ask, exported, leftOut, onTrouble } from "uncover/ask";
 import { startBoxes } from "uncover/boxes";
 import { startClasses } from "uncover/classes";
-import { byId, el, many } from "uncover/dom";
+import { byId, choose, el, many, unbroken } from "uncover/dom";
 import { startFacts } from "uncover/facts";
-import { startFiltering } from "uncover/filtering";
-import { early, nothing, startFrame } from "uncover/frame";
+import { early, go, jump, nothing, startFrame, step } from "uncover/frame";
 import { startGather } from "uncover/gather";
 import { startHeat } from "uncover/heat";
 import { startKeys } from "uncover/keys";
 import { startList } from "uncover/list";
-import { go, jump, step } from "uncover/moves";
+import { NO_FILTER, OUTCOMES } from "uncover/outcomes";
 import { startStage } from "uncover/stage";
-import { on, set, state } from "uncover/state";
-import { startTheme } from "uncover/theme";
+import { afterPause, LEVELS, on, pair, set, state } from "uncover/state";
 import { choosePair, startThresholds } from "uncover/thresholds";
 import { startTimeline } from "uncover/timeline";
+
+// Light, dark, or as the system has it; remembered where the browser lets us.
+const KEY = "uncover theme";
+const dark = matchMedia("(prefers-color-scheme: dark)");
+let wanted = "auto";
 
 onTrouble((words) => {
   byId("alert").textContent = words ?? "";
@@ -39,11 +42,12 @@ async function start() {
   if (!run.frames) return empty(run);
   const told = fromAddress(run);
   early(told.frame, told.pair); // while all frames are on their way
-  set({ frame: told.frame, map: told.map, method: told.method, levels: told.levels });
-  const marks = ask.marks();
+  set({ frame: told.frame, map: told.map, method: told.method, levels: told.levels, filter: told.filter });
+  const marks = ask.marks().catch(() => null); // people have been told
   begin();
   await choosePair(told.pair, told);
-  set({ marks: (await marks).marks });
+  const known = await marks;
+  set(known ? { marks: known.marks } : { marksLost: true });
 }
 
 function begin() {
@@ -53,7 +57,6 @@ function begin() {
   startClasses();
   startFacts();
   startThresholds();
-  startFiltering();
   startGather();
   startList();
   startTimeline();
@@ -101,7 +104,7 @@ function describe(run) {
   ].filter(Boolean).join(" · ");
   byId("about").hidden = false;
   const rows = Object.entries({ Folder: run.folder, ...run.settings });
-  byId("settings").append(...rows.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+  byId("settings").append(...rows.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, unbroken(value))]));
 }
 
 /** What people should know of the run before they believe it. */
@@ -124,4 +127,114 @@ function empty(run) {
     : "There are no frames yet. Read again when the run has come further.");
   document.body.classList.add("no-frames");
   document.documentElement.dataset.ready = "1";
+}
+
+/**
+ * What is looked at stands in the address, so that it can be reloaded and sent to a colleague. Keys
+ * that it does not have are missing.
+ */
+function fromAddress(run) {
+  const told = new URLSearchParams(location.hash.slice(1));
+  const number = (key, most) => {
+    const value = told.get(key);
+    return value === null || value === "" || !(Number(value) >= 0 && Number(value) <= most) ? undefined : Number(value);
+  };
+  const among = (key, values) => (values.includes(told.get(key)) ? told.get(key) : undefined);
+  const chosen = Math.floor(number("pair", run.pairs.length - 1) ?? 0);
+  const methods = run.pairs[chosen]?.undrawn ? [] : run.methods.map(({ name }) => name);
+  return {
+    frame: Math.floor(number("frame", run.frames - 1) ?? 0),
+    pair: chosen,
+    conf: number("conf", 1),
+    fallback: number("fallback", 1),
+    map: among("map", ["off", "average", ...run.parts]) ?? "off",
+    method: among("method", methods) ?? "",
+    levels: among("levels", LEVELS.map(([value]) => value)) ?? LEVELS[0][0],
+    filter: {
+      outcomes: told.has("outcomes") ? codesOf(told.get("outcomes")) : NO_FILTER.outcomes,
+      level: placeIn([...run.levels, "unknown"], told.get("level"), -1),
+      strip: placeIn(run.strips, told.get("source")),
+      least: number("least", 1) ?? NO_FILTER.least,
+      most: number("most", 1) ?? NO_FILTER.most,
+      weak: told.get("weak") === "1",
+      marked: told.get("marked") === "1",
+    },
+  };
+}
+
+const codesOf = (names) => NO_FILTER.outcomes.filter((code) => names.split(",").includes(OUTCOMES[code]));
+
+/** The number of a name; null: there is none such. The last may have a number of its own. */
+function placeIn(names, name, last = names.length - 1) {
+  const place = names.indexOf(name);
+  return place < 0 ? null : place === names.length - 1 ? last : place;
+}
+
+/** What the filter leaves out, for the address. */
+function filterWords() {
+  const { filter, run } = state;
+  const all = filter.outcomes.length === NO_FILTER.outcomes.length;
+  return Object.entries({
+    outcomes: all ? null : filter.outcomes.map((code) => OUTCOMES[code]).join(),
+    level: filter.level === null ? null : run.levels[filter.level] ?? "unknown",
+    source: filter.strip === null ? null : run.strips[filter.strip],
+    least: filter.least === NO_FILTER.least ? null : filter.least,
+    most: filter.most === NO_FILTER.most ? null : filter.most,
+    weak: filter.weak ? 1 : null,
+    marked: filter.marked ? 1 : null,
+  }).filter(([, value]) => value !== null);
+}
+
+function write() {
+  const told = new URLSearchParams({ frame: state.frame });
+  if (state.pair) told.set("pair", state.pair);
+  if (state.conf !== pair().conf) told.set("conf", state.conf);
+  if (state.fallback !== pair().fallback_conf) told.set("fallback", state.fallback);
+  if (state.map !== "off") told.set("map", state.map);
+  if (state.method) told.set("method", state.method);
+  if (state.levels !== LEVELS[0][0]) told.set("levels", state.levels);
+  for (const [key, value] of filterWords()) told.set(key, value);
+  history.replaceState(null, "", `#${told}`);
+}
+
+/** Somebody has changed the address. */
+async function read() {
+  const told = fromAddress(state.run);
+  set({ map: told.map, method: told.method, levels: told.levels, filter: told.filter });
+  if (told.pair !== state.pair) await choosePair(told.pair, told).catch(() => null); // people have been told
+  else set({ conf: told.conf ?? pair().conf, fallback: told.fallback ?? pair().fallback_conf });
+  go(told.frame);
+}
+
+function startAddress() {
+  // browsers allow so many changes a second and no more
+  on("frame pair conf fallback map method levels filter", afterPause(250, write));
+  addEventListener("hashchange", read);
+}
+
+function showTheme() {
+  const theme = wanted === "auto" ? (dark.matches ? "dark" : "light") : wanted;
+  document.documentElement.dataset.theme = theme;
+  dispatchEvent(new Event("theme")); // canvases have no style sheet
+}
+
+function startTheme() {
+  try {
+    wanted = localStorage.getItem(KEY) ?? "auto";
+  } catch {
+    // a page from a file may not remember: it follows the system
+  }
+  choose("theme", wanted);
+  for (const radio of document.querySelectorAll('input[name="theme"]'))
+    radio.addEventListener("change", () => {
+      wanted = radio.value;
+      try {
+        localStorage.setItem(KEY, wanted);
+      } catch {
+        // then it holds until the page is closed
+      }
+      showTheme();
+    });
+  dark.addEventListener("change", showTheme);
+  showTheme();
 }

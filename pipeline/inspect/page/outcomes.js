@@ -1,8 +1,11 @@
-// Thresholds in, outcome of every frame out: pure functions, no page, no server.
+// Thresholds in, outcome of every frame out, and which frames a filter leaves: pure functions, no
+// page, no server. What the server says has the shapes of pipeline/inspect/messages.py.
 // Hides how cases are kept: flat typed arrays, so that 270,000 frames are decided while a slider
 // is dragged. Scores come best first, so what is believed of stage 1 is always "the first k".
 
-import { FOUND, HELD, MISSED, OUTCOMES, RECOVERED, UNREADABLE } from "uncover/messages";
+/** In the order of the codes by which this page numbers them. */
+export const OUTCOMES = ["found", "recovered", "held", "missed", "unreadable"];
+export const [FOUND, RECOVERED, HELD, MISSED, UNREADABLE] = OUTCOMES.keys();
 
 const NOBODY = 0x7fffffff; // a box of stage 2 that repeats none of stage 1
 
@@ -24,8 +27,8 @@ const NOBODY = 0x7fffffff; // a box of stage 2 that repeats none of stage 1
  *
  * @typedef {object} Boxes all boxes of a stage; those of frame i are start[i] to start[i + 1]
  * @property {Uint32Array} start
- * @property {Float64Array} score
- * @property {number[][][]} hits [truth, IoU] of each box
+ * @property {Float32Array} score as the networks gave them: thresholds are rounded to the same
+ * @property {number[][][]} hits [truth, IoU] of each box; truth -1: a face that counts nowhere
  *
  * @typedef {{conf: number, fallback: number}} Thresholds
  *
@@ -37,8 +40,8 @@ const NOBODY = 0x7fffffff; // a box of stage 2 that repeats none of stage 1
  * @property {number} unasked frames that lack a face, and were never shown to stage 2
  */
 
-/** Flatten what the server sent. @returns {Cases} */
-export function flatten(/** @type {import("uncover/messages").Frames} */ frames, outcomes) {
+/** Flatten what the server sent (Frames). @returns {Cases} */
+export function flatten(frames, outcomes) {
   const codes = outcomes.map((name) => OUTCOMES.indexOf(name));
   const cases = frames.case;
   return {
@@ -61,7 +64,7 @@ export function flatten(/** @type {import("uncover/messages").Frames} */ frames,
 function flattenBoxes(cases, scores, hits) {
   const start = new Uint32Array(cases.length + 1);
   cases.forEach((one, i) => (start[i + 1] = start[i] + (one[scores]?.length ?? 0)));
-  const flat = { start, score: new Float64Array(start[cases.length]), hits: [] };
+  const flat = { start, score: new Float32Array(start[cases.length]), hits: [] };
   cases.forEach((one, i) => {
     if (one[scores]) flat.score.set(one[scores], start[i]);
     // only where truth is known: of 270,000 frames without labels these would be a heap of nothing
@@ -119,15 +122,17 @@ function decideOne(cases, faces, paired, at, i, result) {
 /** How many boxes of stage 1 are believed. */
 function foundIn(cases, conf, i) {
   const { start, score } = cases.first;
+  const least = Math.fround(conf);
   let k = start[i];
-  while (k < start[i + 1] && score[k] >= conf) k++;
+  while (k < start[i + 1] && score[k] >= least) k++;
   return k - start[i];
 }
 
 /** The next box of stage 2, from j on, that is believed and new; -1: there is none. */
 function nextRecovered(cases, at, i, found, j) {
   const { start, score } = cases.second;
-  for (; j < start[i + 1] && score[j] >= at.fallback; j++)
+  const least = Math.fround(at.fallback);
+  for (; j < start[i + 1] && score[j] >= least; j++)
     if (cases.repeats[j] >= found) return j;
   return -1;
 }
@@ -171,9 +176,16 @@ export function judge(cases, faces, at) {
     const free = new Array(cases.truths[i]).fill(true);
     truths += cases.truths[i];
     const { found, recovered } = believed(cases, faces, at, i);
-    for (const k of found) right += take(cases.first.hits[cases.first.start[i] + k], free);
-    for (const k of recovered) right += take(cases.second.hits[cases.second.start[i] + k], free);
-    boxes += found.length + recovered.length;
+    const { first, second } = cases;
+    const hits = [
+      ...found.map((k) => first.hits[first.start[i] + k]),
+      ...recovered.map((k) => second.hits[second.start[i] + k]),
+    ];
+    for (const each of hits) {
+      const hit = take(each, free);
+      right += hit;
+      boxes += hit || !each.some(([truth]) => truth < 0); // neither right nor wrong: not counted
+    }
   }
   return { precision: boxes ? right / boxes : null, recall: truths ? right / truths : null };
 }
@@ -181,7 +193,7 @@ export function judge(cases, faces, at) {
 /** Give a box its best truth that is still free: 1, or 0 where there is none. */
 function take(hits, free) {
   let best = null;
-  for (const hit of hits ?? []) if (free[hit[0]] && (!best || hit[1] > best[1])) best = hit;
+  for (const hit of hits) if (free[hit[0]] && (!best || hit[1] > best[1])) best = hit;
   if (best) free[best[0]] = false;
   return best ? 1 : 0;
 }
@@ -190,4 +202,64 @@ function take(hits, free) {
 export function lowTenth(result) {
   const sure = result.confidence.filter((_, i) => result.outcome[i] <= RECOVERED).sort();
   return sure.length ? sure[Math.floor(sure.length / 10)] : 0.5;
+}
+
+/**
+ * @typedef {object} Filter
+ * @property {number[]} outcomes
+ * @property {?number} level -1: unknown
+ * @property {?number} strip
+ * @property {number} least confidence
+ * @property {number} most
+ * @property {boolean} weak only these
+ * @property {boolean} marked only these
+ */
+
+/** @type {Filter} */
+export const NO_FILTER = {
+  outcomes: [...OUTCOMES.keys()],
+  level: null,
+  strip: null,
+  least: 0,
+  most: 1,
+  weak: false,
+  marked: false,
+};
+
+/**
+ * The frames that are left, in order, and for every frame whether it is; how many are left out only
+ * because they have no confidence that could lie in the range.
+ */
+export function leftBy(/** @type {Filter} */ filter, cases, result, marked) {
+  const mask = new Uint8Array(cases.count);
+  const frames = new Uint32Array(cases.count);
+  const wanted = OUTCOMES.map((_, code) => filter.outcomes.includes(code));
+  const anySure = filter.least <= 0 && filter.most >= 1; // else one without a face is not in it
+  let [count, unsure] = [0, 0];
+  for (let i = 0; i < cases.count; i++) {
+    if (!wanted[result.outcome[i]]) continue;
+    if (filter.level !== null && cases.level[i] !== filter.level) continue;
+    if (filter.strip !== null && cases.strip[i] !== filter.strip) continue;
+    if (filter.weak && !cases.weak[i]) continue;
+    if (filter.marked && !marked[i]) continue;
+    const sure = result.confidence[i];
+    if (!anySure && !(sure >= filter.least && sure <= filter.most)) {
+      unsure += Number.isNaN(sure);
+      continue;
+    }
+    mask[i] = 1;
+    frames[count++] = i;
+  }
+  return { mask, frames: frames.subarray(0, count), unsure };
+}
+
+/** The place in sorted frames where a frame is, or would be. */
+export function placeOf(frames, frame) {
+  let [low, high] = [0, frames.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (frames[middle] < frame) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -2,9 +2,10 @@
 // Hides geometry; what is drawn on a pane is drawn by others, who are told when a pane has moved.
 
 import { byId, el, svg } from "uncover/dom";
-import { set, state, on } from "uncover/state";
+import { set, state, on, TEN } from "uncover/state";
 
 const MOST = 40; // so often enlarged
+const STRIDE = 0.1; // of what is seen, by an arrow key
 const root = byId("stage");
 
 /**
@@ -22,14 +23,14 @@ const root = byId("stage");
 
 /** @returns {Pane} */
 function makePane(first) {
-  const plain = el("img", { alt: first ? "Frame" : "", class: "plain", draggable: "false" });
+  const plain = el("img", { alt: first ? "Frame" : "", draggable: "false" });
   const grey = el("img", { alt: "", class: "grey", draggable: "false" });
-  const heat = el("canvas", { class: "heat", "aria-hidden": "true" });
+  const heat = el("canvas", { "aria-hidden": "true" });
   const hot = el("div", { class: "hot", hidden: true }, grey, heat);
   const boxes = svg("svg", { class: "boxes", preserveAspectRatio: "none", "aria-hidden": "true" });
   const labels = el("div", { class: "labels" });
   const sheet = el("div", { class: "sheet" }, plain, hot, boxes, labels);
-  const box = el("div", { class: "pane" }, sheet);
+  const box = el("div", first ? { class: "pane", role: "group", tabindex: "0" } : { class: "pane" }, sheet);
   return { box, sheet, plain, hot, grey, heat, boxes, labels, scale: 1 };
 }
 
@@ -84,10 +85,19 @@ export function zoomPicture(factor, point = null) {
 
 const paneAt = (point) => panes.find((pane) => pane.box.contains(point.target)) ?? panes[0];
 
+/** See what lies so many pixels of the screen further on. */
+function pan(x, y) {
+  look.x += x / (size[0] * panes[0].scale);
+  look.y += y / (size[1] * panes[0].scale);
+  layOut();
+}
+
 /** Put everything where it belongs. */
 export function layOut() {
   const two = state.layout === "side by side";
   root.classList.toggle("stacked", two && stacks());
+  root.classList.toggle("tiled", state.layout === TEN);
+  panes[0].box.hidden = state.layout === TEN;
   panes[1].box.hidden = !two;
   const { clientWidth: wide, clientHeight: high } = panes[0].box;
   if (!wide || !high) return;
@@ -103,7 +113,8 @@ export function layOut() {
     });
     pane.boxes.setAttribute("viewBox", `0 0 ${size[0]} ${size[1]}`);
   }
-  root.classList.toggle("zoomed", look.zoom > 1);
+  root.classList.toggle("zoomed", zoomed());
+  panes[0].box.setAttribute("aria-label", zoomed() ? "Picture, zoomed: arrow keys move it" : "Picture");
   layWipe(wide, width);
   for (const listener of moved) listener();
 }
@@ -172,11 +183,16 @@ function listen() {
     });
     pane.box.addEventListener("pointermove", (event) => {
       if (!pane.box.hasPointerCapture(event.pointerId)) return;
-      look.x -= event.movementX / (size[0] * pane.scale);
-      look.y -= event.movementY / (size[1] * pane.scale);
-      layOut();
+      pan(-event.movementX, -event.movementY);
     });
   }
+  panes[0].box.addEventListener("keydown", (event) => {
+    const by = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    const plain = !event.shiftKey && !event.ctrlKey && !event.altKey && !event.metaKey;
+    if (!by || !plain || !zoomed() || event.target !== panes[0].box) return;
+    event.preventDefault(); // else it goes to another frame
+    pan(by[0] * STRIDE * panes[0].box.clientWidth, by[1] * STRIDE * panes[0].box.clientHeight);
+  });
   byId("picture-in").addEventListener("click", () => zoomPicture(1.6));
   byId("picture-out").addEventListener("click", () => zoomPicture(1 / 1.6));
   byId("picture-fit").addEventListener("click", fitPicture);

@@ -1,12 +1,17 @@
-// The one store: what is looked at, and what follows from it. Views listen, and change it by set().
-// Hides in which order things follow: thresholds -> outcomes -> the frames that the filter leaves.
+// The one store: what is looked at, and what follows from it. Views listen, each at its own pace,
+// and change it by set(). Hides in which order things follow: thresholds -> outcomes -> the frames
+// that the filter leaves. Run, Frame, Maps and Mark are those of pipeline/inspect/messages.py.
 
-import { flatten, decide } from "uncover/outcomes";
-import { leftBy, NO_FILTER } from "uncover/filter";
+import { decide, flatten, leftBy, NO_FILTER } from "uncover/outcomes";
+
+/** Which inputs of the head maps are drawn from, and what they are called; first the usual. */
+export const LEVELS = [["0,1,2", "all"], ["0", "finest"], ["1", "middle"], ["2", "coarsest"]];
+
+/** The layout that shows all parts at once. */
+export const TEN = "ten classes";
 
 export const state = {
-  /** @type {import("uncover/messages").Run} */
-  run: null,
+  run: null, // Run
   pair: 0, // number of the detectors
   /** @type {import("uncover/outcomes").Cases} */
   cases: null,
@@ -15,24 +20,22 @@ export const state = {
   /** @type {import("uncover/outcomes").Result} */
   result: null,
   filter: { ...NO_FILTER },
-  /** @type {{mask: Uint8Array, frames: Uint32Array}} */
+  /** @type {{mask: Uint8Array, frames: Uint32Array, unsure: number}} */
   left: null, // by the filter
-  /** @type {Object<string, import("uncover/messages").Mark>} */
-  marks: {},
+  marks: {}, // Mark by name; an older run may have left names that are no frames of this one
   marked: new Uint8Array(0), // the same by frame
+  marksLost: false, // they could not be read
 
   frame: 0, // the one that is wanted
-  /** @type {?import("uncover/messages").Frame} */
-  detail: null, // the one that is shown; it follows when picture and boxes are here
-  /** @type {?import("uncover/messages").Maps} */
-  maps: null, // of the frame that is shown
+  detail: null, // Frame, the one that is shown; it follows when picture and boxes are here
+  maps: null, // Maps of the frame that is shown
   image: null, // its picture
   drawing: false, // maps are on their way
 
   show: { first: true, second: true, parts: true, under: false, truth: true },
   map: "off", // or "average", or a part
   method: "", // as saved, else the usual
-  levels: "0,1,2",
+  levels: LEVELS[0][0],
   opacity: 0.8,
   layout: "overlay",
   wipe: 0.5,
@@ -76,7 +79,7 @@ function follow(keys) {
     keys.add("result");
   }
   if (any("cases", "marks")) {
-    state.marked = Uint8Array.from(state.cases.names, (name) => (state.marks[name] ? 1 : 0));
+    state.marked = Uint8Array.from(state.cases.names, (name) => (Object.hasOwn(state.marks, name) ? 1 : 0));
     keys.add("marked");
   }
   if (any("filter", "result", "marked")) {
@@ -98,3 +101,49 @@ export const thresholds = () => ({ conf: state.conf, fallback: state.fallback })
 
 /** A map by its number in the run's parts; -1 is the average. */
 export const partOf = (map) => state.run.parts.indexOf(map);
+
+/** Run at the next paint, however often it is called before. */
+export function eachPaint(work) {
+  let waiting = false;
+  return () => {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = false;
+      work();
+    });
+  };
+}
+
+/**
+ * One at a time, always the newest: wishes that come meanwhile replace each other. So a key that
+ * is kept down shows frames as fast as they come, and leaves no queue behind.
+ */
+export function newest(work) {
+  let busy = false;
+  let next = null;
+  return async (...wish) => {
+    next = wish;
+    if (busy) return;
+    busy = true;
+    while (next) {
+      const now = next;
+      next = null;
+      try {
+        await work(...now);
+      } catch (error) {
+        console.debug(error); // ask.js has told people
+      }
+    }
+    busy = false;
+  };
+}
+
+/** Run once nobody has called for some milliseconds. */
+export function afterPause(ms, work) {
+  let timer = 0;
+  return (...args) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => work(...args), ms);
+  };
+}

@@ -2,10 +2,10 @@
 // of the line is seen. Where many frames share a column, the shares of their outcomes are stacked.
 
 import { clock, many } from "uncover/dom";
-import { COLOURS, FOUND, HEIGHTS, HELD, MISSED, OUTCOMES, RECOVERED, UNREADABLE } from "uncover/messages";
+import { FOUND, HELD, MISSED, OUTCOMES, RECOVERED, UNREADABLE } from "uncover/outcomes";
 
 const STACK = [FOUND, HELD, RECOVERED, UNREADABLE, MISSED]; // from below; what matters is on top
-export const ROWS = { names: [0, 20], flags: [20, 9], bars: [30, 46], curve: [82, 44], times: [128, 20] };
+const ROWS = { names: [0, 20], flags: [20, 9], bars: [30, 46], curve: [82, 44], times: [128, 20] };
 export const HIGH = 148;
 
 /**
@@ -16,7 +16,7 @@ export const HIGH = 148;
  * @property {number} ratio pixels of the screen to one of the page
  * @property {number} from the first frame that is seen; parts of frames count
  * @property {number} to
- * @property {import("uncover/sums").Sums} sums
+ * @property {object} sums of timeline.js
  * @property {import("uncover/outcomes").Cases} cases
  * @property {import("uncover/outcomes").Result} result
  * @property {Uint8Array} mask
@@ -24,11 +24,11 @@ export const HIGH = 148;
  * @property {{from: number, to: number, name: string, rate: number}[]} strips
  * @property {number[]} thresholds
  * @property {number} frame
- * @property {Object<string, string>} ink colours of the page
+ * @property {object} ink colours and heights of the style sheet
  */
 
 /** Where a frame begins. */
-export const xOf = (line, frame) => ((frame - line.from) / (line.to - line.from)) * line.width;
+const xOf = (line, frame) => ((frame - line.from) / (line.to - line.from)) * line.width;
 
 /** Draw all of it. */
 export function drawLine(/** @type {Line} */ line) {
@@ -64,7 +64,7 @@ function drawFrames(line) {
     pen.fillStyle = paintOf(line, code);
     for (let i = first; i < last; i++) {
       if (result.outcome[i] !== code) continue;
-      const tall = high * HEIGHTS[code];
+      const tall = high * line.ink.talls[code];
       pen.globalAlpha = mask[i] ? 1 : 0.22;
       pen.fillRect(xOf(line, i), top + high - tall, wide - gap, tall);
     }
@@ -146,17 +146,14 @@ function drawBand(line, columns, bounds) {
   }
 }
 
-/** Black is not seen on a dark ground: what could not be read is hatched. */
-function paintOf(line, code) {
-  return code === UNREADABLE ? line.ink.hatch : COLOURS[code];
-}
+const paintOf = ({ ink }, code) => (code === UNREADABLE ? ink.hatch : ink.hues[code]);
 
 function drawThresholds({ pen, width, thresholds, ink }) {
   const [top, high] = ROWS.curve;
   let right = width - 6; // their words stand side by side, because they may be equal
   thresholds.forEach((value, stage) => {
     const y = Math.round(top + high * (1 - value)) + 0.5;
-    pen.strokeStyle = COLOURS[stage ? RECOVERED : FOUND];
+    pen.strokeStyle = ink.hues[stage ? RECOVERED : FOUND];
     pen.setLineDash(stage ? [9, 6] : []);
     stroke(pen, 0, y, width, y);
     pen.setLineDash([]);
@@ -166,7 +163,7 @@ function drawThresholds({ pen, width, thresholds, ink }) {
     const wide = pen.measureText(words).width;
     pen.fillStyle = ink.track;
     pen.fillRect(right - wide - 3, y - 7, wide + 6, 14);
-    pen.fillStyle = COLOURS[stage ? RECOVERED : FOUND];
+    pen.fillStyle = ink.hues[stage ? RECOVERED : FOUND];
     pen.fillText(words, right, y + 4);
     right -= wide + 12;
   });

@@ -1,23 +1,23 @@
 // From which scores on detectors are believed: sliders, counts, precision and recall.
 
 import { ask } from "uncover/ask";
-import { byId, el, many } from "uncover/dom";
-import { FOUND, OUTCOMES, RECOVERED, COLOURS } from "uncover/messages";
-import { judge, lowTenth } from "uncover/outcomes";
-import { eachPaint } from "uncover/pace";
-import { framesOf, on, pair, set, state, thresholds } from "uncover/state";
+import { byId, el, exactly, many, styled } from "uncover/dom";
+import { judge, lowTenth, OUTCOMES } from "uncover/outcomes";
+import { eachPaint, framesOf, on, pair, set, state, thresholds } from "uncover/state";
 
 const BARS = 50;
 const STAGES = [
-  { key: "conf", of: "conf", floor: "floor", boxes: "first", colour: COLOURS[FOUND], box: "stage-1" },
-  { key: "fallback", of: "fallback_conf", floor: "fallback_floor", boxes: "second", colour: COLOURS[RECOVERED], box: "stage-2" },
+  { key: "conf", of: "conf", floor: "floor", boxes: "first", hue: "found", box: "stage-1" },
+  { key: "fallback", of: "fallback_conf", floor: "fallback_floor", boxes: "second", hue: "recovered", box: "stage-2" },
 ];
 
 /** Look at other detectors, at thresholds of their own or at given ones. */
 export async function choosePair(number, at = {}) {
   const frames = await ask.frames(number);
   const chosen = state.run.pairs[number];
-  set({ pair: number, conf: at.conf ?? chosen.conf, fallback: at.fallback ?? chosen.fallback_conf, ...framesOf(frames) });
+  const method = chosen.undrawn ? "" : state.method; // what it cannot draw is not asked for
+  const believed = { conf: at.conf ?? chosen.conf, fallback: at.fallback ?? chosen.fallback_conf };
+  set({ pair: number, method, maps: null, ...believed, ...framesOf(frames) });
   set({ low: Math.round(lowTenth(state.result) * 100) / 100 });
 }
 
@@ -35,16 +35,10 @@ function show() {
     byId(stage.key).value = value;
     byId(stage.key).setAttribute("aria-valuetext", value.toFixed(2));
     const number = byId(`${stage.key}-number`);
-    if (Number(number.value) !== value || !number.value) number.value = written(value);
+    if (Number(number.value) !== value || !number.value) number.value = exactly(value);
   }
   byId("as-run").disabled = state.conf === pair().conf && state.fallback === pair().fallback_conf;
   count();
-}
-
-/** With all that it has, but at least two places. */
-function written(value) {
-  const short = value.toFixed(2);
-  return Number(short) === value ? short : String(Number(value.toFixed(4)));
 }
 
 function count() {
@@ -83,9 +77,9 @@ const drawHistograms = eachPaint(() => {
     const pen = canvas.getContext("2d");
     pen.scale(ratio, ratio);
     const floor = pair()[stage.floor];
+    pen.fillStyle = styled(stage.hue);
     bars.forEach((number, k) => {
       const tall = number ? Math.max(1, Math.sqrt(number / most) * height) : 0;
-      pen.fillStyle = stage.colour;
       pen.globalAlpha = (k + 1) / BARS > state[stage.key] ? 1 : 0.4;
       pen.fillRect((k / BARS) * width, height - tall, width / BARS - 1, tall);
     });
@@ -102,7 +96,7 @@ function histogram(scores) {
 /** Under the floor nothing was kept, so nothing can be said. */
 function drawFloor(pen, x, height) {
   pen.globalAlpha = 1;
-  pen.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue("--soft");
+  pen.strokeStyle = styled("soft");
   pen.setLineDash([2, 2]);
   pen.beginPath();
   pen.moveTo(x + 0.5, 0);

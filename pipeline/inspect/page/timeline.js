@@ -1,13 +1,11 @@
 // The time line: what of it is seen, and what pointer, wheel and screen reader do with it.
 // Hides zoom and pan; strips.js draws.
 
-import { byId, clock, many, score } from "uncover/dom";
-import { COLOURS, OUTCOMES } from "uncover/messages";
-import { go } from "uncover/moves";
-import { eachPaint } from "uncover/pace";
+import { byId, clock, many, score, styled } from "uncover/dom";
+import { go } from "uncover/frame";
+import { OUTCOMES } from "uncover/outcomes";
+import { eachPaint, on, pair, state } from "uncover/state";
 import { drawColumns, drawLine, HIGH } from "uncover/strips";
-import { on, pair, state } from "uncover/state";
-import { Sums } from "uncover/sums";
 
 const FEWEST = 12; // frames that fill the line
 const LOW = 16; // pixels of the overview
@@ -28,7 +26,7 @@ function see(from, to) {
   paint();
 }
 
-export function fitLine() {
+function fitLine() {
   see(0, count());
 }
 
@@ -53,9 +51,7 @@ const paint = eachPaint(() => {
   const ratio = devicePixelRatio;
   size(canvas, width, HIGH, ratio);
   line = { ...line, ...view, pen: canvas.getContext("2d"), width, ratio, frame: state.frame };
-  performance.mark("line");
   drawLine(line);
-  performance.measure("time line", "line");
   paintOverview(width, ratio);
 });
 
@@ -88,23 +84,24 @@ function size(one, width, height, ratio) {
   if (one.width !== x || one.height !== y) Object.assign(one, { width: x, height: y });
 }
 
-/** Colours of the page, and a hatch for what could not be read. */
+/** Colours and heights of the style sheet. */
 function inks() {
-  const style = getComputedStyle(document.documentElement);
-  const of = (name) => style.getPropertyValue(`--${name}`).trim();
+  const { fontSize, fontFamily } = getComputedStyle(document.documentElement);
   return {
-    track: of("track"), text: of("deck-ink"), soft: of("deck-soft"), edge: of("deck-edge"),
-    dim: of("deck-dim"), curve: of("deck-curve"), cursor: of("deck-cursor"), mark: of("deck-mark"),
-    small: `${Math.round(parseFloat(style.fontSize) * 0.75)}px ${style.fontFamily}`, hatch: hatch(),
+    track: styled("track"), text: styled("deck-ink"), soft: styled("deck-soft"), edge: styled("deck-edge"),
+    dim: styled("deck-dim"), curve: styled("deck-curve"), cursor: styled("deck-cursor"), mark: styled("mark"),
+    small: `${Math.round(parseFloat(fontSize) * 0.75)}px ${fontFamily}`,
+    hues: OUTCOMES.map(styled), talls: OUTCOMES.map((name) => Number(styled(`${name}-tall`))), hatch: hatch(),
   };
 }
 
+/** Black is not seen on a dark ground: what could not be read is hatched. */
 function hatch() {
   const tile = new OffscreenCanvas(6, 6);
   const pen = tile.getContext("2d");
-  pen.fillStyle = COLOURS[4];
+  pen.fillStyle = styled("unreadable");
   pen.fillRect(0, 0, 6, 6);
-  pen.strokeStyle = "#b8bcc2";
+  pen.strokeStyle = styled("hatch");
   pen.lineWidth = 1.6;
   pen.beginPath();
   for (const x of [-6, 0, 6]) {
@@ -127,6 +124,73 @@ function stretches(cases, names) {
     one.rate = long > 0 ? (one.to - one.from - 1) / long : 0; // frames to a second; 0: unknown
   });
   return all;
+}
+
+const BLOCK = 64;
+
+/**
+ * Sums over frames, so that any stretch of the line is told in a few steps, however long. Made anew
+ * when outcomes change, not when the line is moved.
+ */
+class Sums {
+  constructor(result, mask) {
+    const { outcome, confidence } = result;
+    this.count = outcome.length;
+    this.sums = OUTCOMES.map(() => new Uint32Array(this.count + 1));
+    this.left = new Uint32Array(this.count + 1); // by the filter
+    const [a, b, c, d, e] = this.sums; // a loop over five arrays would be half as fast
+    for (let i = 0; i < this.count; i++) {
+      const code = outcome[i];
+      a[i + 1] = a[i] + (code === 0);
+      b[i + 1] = b[i] + (code === 1);
+      c[i + 1] = c[i] + (code === 2);
+      d[i + 1] = d[i] + (code === 3);
+      e[i + 1] = e[i] + (code === 4);
+      this.left[i + 1] = this.left[i] + mask[i];
+    }
+    this.confidence = confidence;
+    this.blocks(confidence);
+  }
+
+  blocks(confidence) {
+    const blocks = Math.ceil(this.count / BLOCK);
+    this.least = new Float32Array(blocks).fill(Infinity);
+    this.most = new Float32Array(blocks).fill(-Infinity);
+    for (let i = 0; i < this.count; i++) {
+      const [value, block] = [confidence[i], (i / BLOCK) | 0];
+      if (value < this.least[block]) this.least[block] = value;
+      if (value > this.most[block]) this.most[block] = value;
+    }
+  }
+
+  /** How many frames from i on, before j, have an outcome. */
+  of(code, i, j) {
+    return this.sums[code][j] - this.sums[code][i];
+  }
+
+  /** How many of them the filter leaves. */
+  leftIn(i, j) {
+    return this.left[j] - this.left[i];
+  }
+
+  /** The least and the highest confidence; Infinity, -Infinity: there is none. */
+  range(i, j, into) {
+    let [least, most] = [Infinity, -Infinity];
+    while (i < j) {
+      if (i % BLOCK === 0 && i + BLOCK <= j) {
+        const block = i / BLOCK;
+        if (this.least[block] < least) least = this.least[block];
+        if (this.most[block] > most) most = this.most[block];
+        i += BLOCK;
+      } else {
+        const value = this.confidence[i++];
+        if (value < least) least = value;
+        if (value > most) most = value;
+      }
+    }
+    into[0] = least;
+    into[1] = most;
+  }
 }
 
 const HANDLES = {
