@@ -28,7 +28,7 @@ ACTS = (("blanket", 3), ("hand", 8), ("tube", 1), ("blanket", 5), ("hand", 5), (
 WIDTH, HEIGHT = 1440, 900
 SHOTS = (
     ("inspect.jpg", "light", "#frame=207&map=average", "overlay"),
-    ("inspect-dark.jpg", "dark", "#frame=12&map=average", "ten classes"),
+    ("inspect-dark.jpg", "dark", "#frame=207&map=average", "ten classes"),
 )
 
 
