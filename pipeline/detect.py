@@ -235,8 +235,10 @@ class Detect:
             return True
         target.mkdir(parents=True, exist_ok=True)
         for old in target.iterdir():  # the config last: killed here, it is still known as ours
-            if old.name not in {config.name, runs.MARKS}:
+            if old.name not in {config.name, runs.MARKS, runs.OLD_MARKS}:
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
+        if (saved or {}).get("sources") != record["sources"] and (target / runs.MARKS).is_file():
+            (target / runs.MARKS).replace(target / runs.OLD_MARKS)  # of other frames
         weights = {"stage1": self.stage1, "fallback": self.fallback}
         made = {"weights": weights, "folder": str(Path.cwd()), "made": runs.provenance()}
         made["bytes"] = {one.text: Path(one.where).stat().st_size for one in given if not one.live}

@@ -22,6 +22,7 @@ Json = dict[str, Any]
 
 MEASURED = "measured.jsonl"  # of an evaluation: its pictures, with all that was said of them
 MARKS = "marks.json"  # in a result: what people have marked in it, which outlives the result
+OLD_MARKS = "marks-old.json"  # what they had marked in a result of other things
 
 _PACKAGE = Path(__file__).parent
 _LONGEST_NAME = 100  # bytes of a result's name; what we put before and behind it needs room, too
@@ -261,8 +262,11 @@ def alone(target: Path, *, replace: bool = True) -> Iterator[None]:
 
 def _put(folder: Path, target: Path) -> None:
     """Put a finished folder in its place; what people have marked in the old one stays."""
-    if (target / MARKS).is_file():
-        shutil.copy2(target / MARKS, folder / MARKS)
+    before, now = (read_json(each / "manifest.json") or {} for each in (target, folder))
+    same = before.get("sources") == now.get("sources")
+    for name in (MARKS, OLD_MARKS):
+        if (target / name).is_file():
+            shutil.copy2(target / name, folder / (name if same else OLD_MARKS))
     if target.exists():
         target.rename(_aside(target))
     folder.rename(target)

@@ -157,6 +157,7 @@ class Reel:
         """``begin``: what counts as second 0; by default the time of the first frame."""
         self.where, self.stack = where, ExitStack()
         self.at: VideoFrame | None = None
+        self.frames: Iterator[VideoFrame | str] = iter(())
         self.begin = self._rewind() if begin is None else begin
         if begin is not None:
             self._rewind()
@@ -178,6 +179,7 @@ class Reel:
 
     def _rewind(self) -> float:
         """From the beginning, in a container of its own; the first time that is known."""
+        self.at, self.frames = None, iter(())
         self.stack.close()
         self.container = self.stack.enter_context(opened(self.where))
         stream = self.container.streams.video[0]

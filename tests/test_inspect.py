@@ -30,7 +30,7 @@ from pipeline.inspect import export, gather, opened, page
 from pipeline.inspect.command import Inspect
 from pipeline.inspect.maps import METHODS
 from pipeline.inspect.marks import Notebook, parsed
-from pipeline.inspect.pictures import Gone
+from pipeline.inspect.pictures import Gone, sorry
 from pipeline.inspect.record import At, Said, case, decided
 from pipeline.inspect.room import Room
 from pipeline.inspect.truth import open_truth
@@ -618,9 +618,9 @@ def test_truth_knows_faces_from_parts_and_pictures_of_one_name_apart(home):
     (home / "labels.json").write_text(json.dumps(content))
     truth = open_truth(str(home / "labels.json"))
 
-    assert truth.of("a/p1.png", home / "x.png").boxes == [[0, 0, 10, 10]]
-    assert truth.of("b/p1.png", home / "x.png").boxes == [[5, 5, 15, 15]]
-    assert truth.of("p1", home / "x.png") is None
+    assert truth.of("a__p1", "a/p1.png", home / "x.png").boxes == [[0, 0, 10, 10]]
+    assert truth.of("b__p1", "b/p1.png", home / "x.png").boxes == [[5, 5, 15, 15]]
+    assert truth.of("p1", "p1.png", home / "x.png") is None
 
 
 @pytest.mark.parametrize("content", ["null", '{"settings": null}', "[]", '{"settings": 3}'])
@@ -746,3 +746,49 @@ def test_names_that_are_no_utf8_are_detected_and_looked_into(home, pair):
     assert room.album.shown(index).shape == (64, 96, 3)
     room.notebook.change({"names": [room.record.shots[index].name], "marked": True, "note": ""})
     assert "ugling" in gather.as_list(wanted(room))
+
+
+def test_truth_without_a_face_among_its_categories_is_refused(home):
+    kinds = [{"id": 1, "name": "eye"}, {"id": 2, "name": "mouth"}]
+    content = {"images": [{"id": 1, "file_name": "a"}], "annotations": [], "categories": kinds}
+    (home / "labels.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match="none of the categories is a face"):
+        open_truth(str(home / "labels.json"))
+
+
+def test_marks_do_not_pass_to_frames_of_other_films(home, pair):
+    """The same name, another source: they are kept aside, under another name."""
+    pictured_run(home)
+    folder = Detect((str(home / "pictures"),), "again", **pair).run()
+    Notebook(folder).change({"names": ["p1"], "marked": True, "note": "look"})
+    images.write(home / "pictures" / "p1.png", np.zeros((64, 96, 3), np.uint8))
+    Detect((str(home / "pictures"),), "again", overwrite=True, **pair).run()
+    assert Notebook(folder).read()["marks"] == {}
+    assert "look" in (folder / runs.OLD_MARKS).read_text()
+
+
+def test_a_folder_of_pictures_is_one_whatever_lies_beside(home, monkeypatch):
+    """Runs of ours, a run of the same name, somebody else's manifest."""
+    filmed_run(home, "pictures-of-mine", count=2)
+    pictured_run(home)
+    (home / "pictures" / "manifest.json").write_text("[]")
+    monkeypatch.chdir(home / "pictures")
+    monkeypatch.setattr(Inspect, "_serve", lambda *_: None)
+    assert Room(Inspect(".", browser=False).run()).run()["frames"] == 6
+
+
+def test_a_drawing_in_place_of_a_picture_holds_any_words():
+    for words in ("gone: S\udce4ugling\x00.png", "<b>&" * 200, ""):
+        assert sorry(words).startswith(b"<svg")
+        assert b"<b>" not in sorry(words)
+
+
+def test_a_reel_that_lost_its_film_is_told_and_comes_back(home):
+    folder = filmed_run(home, count=60)
+    album = Room(folder).album
+    album.shown(50)
+    (home / "ward.mp4").rename(home / "elsewhere.mp4")
+    with pytest.raises(Gone):
+        album.shown(1)
+    (home / "elsewhere.mp4").rename(home / "ward.mp4")
+    assert album.shown(1).shape == (64, 96, 3)

@@ -42,14 +42,18 @@ def load(path: Path, report: Report) -> DataYaml:
     content = _content(path)
     base = _base(path, content.get("path"))
     places: list[tuple[str, Path]] = []
+    seen: dict[Path, str] = {}
     for key, split in _SPLITS.items():
         value = content.get(key)
         for entry in value if isinstance(value, list) else [] if value is None else [value]:
             place = _place(base, str(entry))
             if place is None:
                 report.skip(path, None, "there is no such folder or list", f"{key}: {entry}")
-            elif place.resolve() not in {each.resolve() for _, each in places}:
-                places.append((split, place))  # who has too few pictures names one folder twice
+            elif seen.setdefault(place.resolve(), split) != split:
+                # Who has few pictures names one folder twice: it is the first's.
+                report.skip(path, None, "the folder of another split", f"{key}: {entry}")
+            else:
+                places.append((split, place))
     if not places:
         raise UserError(
             f"{path}: none of train, val, test names a folder or list that exists\n"

@@ -1,6 +1,8 @@
 """``uncover inspect``: look into a run, in a page of your browser that nobody else can see."""
 
 import contextlib
+import hashlib
+import os
 import tempfile
 import threading
 import webbrowser
@@ -23,7 +25,7 @@ class Inspect:
     but marks.json, the frames that you mark.
 
     What is no run (pictures, a folder of them, a video) goes through 'uncover detect' first, with
-    everything kept that the page can show (--always --save-heatmaps), as runs/detect/NAME-inspect.
+    everything kept that the page can show (--always --save-heatmaps), into runs/detect/.
 
     Keys in the page: arrows move, n m l jump to the next recovered, missed, unsure frame, x marks,
     h shows the heatmap, ? tells all.
@@ -69,6 +71,8 @@ class Inspect:
             raise UserError(f"--port {self.port}: expected 0 to 65535")
         if self.frames < 1:
             raise UserError(f"--frames {self.frames}: expected 1 or more")
+        if self.export is not None:
+            _check_page(self.export, self.overwrite)
         from pipeline.inspect import opened
 
         folder = opened.find(self.what) or self._detected()
@@ -85,7 +89,9 @@ class Inspect:
         given = media.inputs([self.what])
         path = Path(self.what).expanduser()
         usual = path.resolve().name if path.is_dir() else given[0].name
-        name = runs.name_from(f"{usual}-inspect")
+        # Of each source a run of its own, which nobody else has given that name.
+        mark = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:6]
+        name = runs.name_from(f"{usual[-60:]}-inspect-{mark}")
         print(f"{self.what} is no run: it goes through 'uncover detect' first")
         detect = Detect((self.what,), name, always=True, save=False, save_heatmaps=True)
         detect = replace(detect, anonymize=self.anonymize)
@@ -99,13 +105,7 @@ class Inspect:
         from pipeline.inspect import export
         from pipeline.inspect.room import Room
 
-        if target.is_dir() or target.suffix.lower() not in {".html", ".htm"}:
-            raise UserError(f"--export {target}: expected the name of a page, NAME.html")
-        if target.exists() and not self.overwrite:
-            raise UserError(f"--export {target}: is there; --overwrite replaces it")
-        if not target.absolute().parent.is_dir():
-            raise UserError(f"--export {target}: there is no such folder")
-        if folder in target.absolute().parents:
+        if folder.resolve() in target.resolve().parents:
             raise UserError(f"--export {target}: not into the run itself")
         count = export.write(
             Room(folder, self.labels, anonymize=self.anonymize), target, self.frames
@@ -131,6 +131,16 @@ class Inspect:
             page.write_text(f'<meta http-equiv="refresh" content="0; url={address}">')
             # Some browsers do not return before they are closed.
             threading.Thread(target=_open, args=(page.as_uri(),), daemon=True).start()
+
+
+def _check_page(target: Path, overwrite: bool) -> None:
+    """An error for people, before any work is done, if the page cannot be written there."""
+    if target.is_dir() or target.suffix.lower() not in {".html", ".htm"}:
+        raise UserError(f"--export {target}: expected the name of a page, NAME.html")
+    if target.exists() and not overwrite:
+        raise UserError(f"--export {target}: is there; --overwrite replaces it")
+    if not target.absolute().parent.is_dir():
+        raise UserError(f"--export {target}: there is no such folder")
 
 
 def _open(address: str) -> None:

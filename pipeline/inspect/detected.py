@@ -86,7 +86,7 @@ class Rows(Sequence[Shot]):
         name, source = row["name"], row["source"]
         video = "@" in name
         file = self.where / Path(source).expanduser()
-        known = self.truth.of(name, file)
+        known = self.truth.of(name, source, file)
         parts: list[Part] = [
             {"part": PARTS.index(each["name"]), "box": each["box"], "score": each["score"]}
             for each in row["parts"]
@@ -98,7 +98,7 @@ class Rows(Sequence[Shot]):
             file=file,
             bytes=self.sizes.get(source),
             video=video,
-            strip=source if video else str(Path(source).parent),
+            strip=name.split("@")[0] if video else str(Path(source).parent),
             number=row["number"],
             seconds=row["seconds"],
             size=(width, height),

@@ -12,7 +12,10 @@ from pipeline.parts import PARTS
 from pipeline.runs import Json
 
 LOWEST, MOST = 0.01, 20  # scores, and boxes of a picture, that people look at
-_OLD = "made by an older version, which did not note where its pictures and weights lie"
+_OLD = (
+    "made by an older version, which did not keep its pictures as they were measured (levels, "
+    "windows without a face), nor where they and the weights lie"
+)
 
 
 def read(folder: Path, manifest: Json) -> Record:
@@ -25,7 +28,7 @@ def read(folder: Path, manifest: Json) -> Record:
         [shot for path in _files(folder) for shot in _shots(path, pairs, places)],
         pairs,
         [_looks(manifest, pair) for pair in pairs],
-        warnings=[] if places else [_OLD],
+        warnings=[] if places and _files(folder)[0].name == runs.MEASURED else [_OLD],
         settings={
             "split": settings["split"],
             "thresholds kept precision": f"{settings['precision']:.2f}",

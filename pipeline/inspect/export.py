@@ -53,8 +53,9 @@ def write(room: Room, target: Path, most: int) -> int:
         "marks": {"marks": {key: mark for key, mark in marks["marks"].items() if key in names}},
         "words": f"{len(chosen)} of {whole} frames" if len(chosen) < whole else "",
     }
-    for frame in (each for pair in embedded["frame"] for each in pair):
-        frame["index"] = chosen.index(frame["index"])
+    for pair_frames in embedded["frame"]:
+        for place, frame in enumerate(pair_frames):
+            frame["index"] = place
     for place, each in enumerate(maps):
         each["index"] = place
     if room.anonymized:
@@ -157,9 +158,9 @@ def _nameless(embedded: Embedded) -> None:
         strip = embedded["frames"][0]["strip"][frame["index"]]
         frame["name"], frame["source"] = renamed[frame["name"]], run["strips"][strip]
         frame["reason"] = frame["reason"] if frame["reason"] in REASONS else ""
-        frame["facts"] = {}
+        frame["facts"], frame["ms"] = {}, {}
     for each in embedded["maps"]:
-        each["words"] = each["words"] if each["width"] else "there is no heatmap"
+        each["words"] = each["method"] or "there is no heatmap"
     marks = embedded["marks"]["marks"]
     embedded["marks"] = {
         "marks": {renamed[name]: {"note": "", "at": mark["at"]} for name, mark in marks.items()}

@@ -57,7 +57,7 @@ def _shot(row: Json, where: Path, truth: Truth) -> Shot:
             faces.append({"box": box, "score": score})
         else:
             parts.append({"part": kind, "box": box, "score": score})
-    known = truth.of(name, file)
+    known = truth.of(name, source, file)
     width, height = row["size"]
     return Shot(
         name=name,
@@ -65,11 +65,11 @@ def _shot(row: Json, where: Path, truth: Truth) -> Shot:
         file=file,
         bytes=None,
         video=video,
-        strip=source if video else str(Path(source).parent),
+        strip=name.split("@")[0] if video else str(Path(source).parent),
         number=row["number"],
         seconds=row["seconds"],
         size=(width, height),
-        outcome=None,
+        outcome=None if width else "unreadable",
         said=(Said(faces, None, row["best"]),),
         weak=len(row["weak"]) == len(PARTS),
         parts=parts,

@@ -101,7 +101,7 @@ def as_yolo(wanted: Wanted, album: Album, target: IO[bytes]) -> None:
     """
     about = {"path": ".", "train": "images/train", "val": "images/train"}
     content = yaml.safe_dump(about | {"names": dict(enumerate(wanted.names))}, sort_keys=False)
-    left_out = []
+    left_out, taken = list[str](), set[str]()
     with zipfile.ZipFile(target, "w") as out:
         out.writestr("data.yaml", content)
         if album.anonymize:
@@ -109,6 +109,9 @@ def as_yolo(wanted: Wanted, album: Album, target: IO[bytes]) -> None:
         out.writestr("marked.csv", as_list(wanted).encode("utf-8", "backslashreplace"))
         for index, shot, seen in wanted.frames():
             name = _file_name(shot)
+            if name in taken:  # a.jpg and a.png of an evaluation
+                name += f"-{index}"
+            taken.add(name)
             try:
                 picture = album.clean(index)
             except Gone as gone:

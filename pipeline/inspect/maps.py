@@ -142,12 +142,16 @@ class Atlas:
                 self.kept.move_to_end(key)
                 return self.kept[key]
         with self.drawing:
+            with self.lock:
+                if key in self.kept:  # another page has asked for it, too
+                    return self.kept[key]
             made = self._drawn(index, pair, method, levels)
             made["words"] += damaged
-        with self.lock:
-            self.kept[key] = made
-            while len(self.kept) > _KEPT:
-                self.kept.popitem(last=False)
+            with self.lock:
+                if made["width"]:  # what is missing now may come
+                    self.kept[key] = made
+                while len(self.kept) > _KEPT:
+                    self.kept.popitem(last=False)
         return made
 
     def _drawn(self, index: int, pair: int, method: str, levels: tuple[int, ...]) -> Maps:

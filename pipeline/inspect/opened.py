@@ -11,7 +11,7 @@ from pipeline.inspect.record import Record
 from pipeline.inspect.truth import open_truth
 
 KINDS = ("detect", "extract", "evaluate")
-_OURS = ("config.json", "manifest.json", "frames.csv", "frames.jsonl", "summary.json")
+_OURS = ("frames.csv", "frames.jsonl", "predictions.json")
 
 
 def find(what: str) -> Path | None:
@@ -30,7 +30,7 @@ def find(what: str) -> Path | None:
     if len(set(found)) > 1:
         names = ", ".join(str(each) for each in found)
         raise UserError(f"{what}: several runs have that name; give the folder: {names}")
-    for each in () if found else places:
+    for each in () if found else (path,) if path.exists() else places:
         if each.is_dir():
             _refuse(each)
     return found[0] if found else None
@@ -88,6 +88,10 @@ def _refuse(folder: Path) -> None:
     if inside:
         more = ", ..." if len(inside) > 8 else ""
         raise UserError(f"{folder} holds runs; name one of them: {', '.join(inside[:8])}{more}")
+    if (folder / "annotations.jsonl").is_file() and "recipe" not in (
+        runs.read_json(folder / "manifest.json") or {}
+    ):
+        raise UserError(f"{folder}: a prepared dataset; look at one of its splits, images/SPLIT")
     if "recipe" in (runs.read_json(folder / "manifest.json") or {}):
         raise UserError(
             f"{folder}: a dataset of heatmaps, without what stage 1 found; look at the pictures "

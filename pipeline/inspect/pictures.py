@@ -56,7 +56,10 @@ class Album:
         shot = self.record.shots[index]
         picture = self._left(shot, 0 if self.anonymize else side)
         if self.anonymize:
-            picture = annotate.anonymized(picture, self._seen(shot))
+            # Of a film whose pictures were scaled nobody knows the places: all is blurred.
+            placed = picture.shape[1::-1] == shot.size
+            seen = self._seen(shot) if placed else Detections.empty(shot.size)
+            picture = annotate.anonymized(picture, seen)
         shrink = side / max(picture.shape[:2]) if side else 1.0
         if shrink < 1:
             size = tuple(max(1, round(each * shrink)) for each in picture.shape[1::-1])
@@ -155,16 +158,21 @@ class _Reels:
     def frame(self, file: Path, seconds: float, begin: float | None) -> Picture | None:
         """The frame of a second; ``begin`` as a :class:`~pipeline.video.Reel` takes it."""
         with self.lock:
-            if file not in self.open:
-                self.open[file] = video.Reel(str(file), begin)
-                if len(self.open) > _REELS:
-                    self.open.popitem(last=False)[1].close()
-            self.open.move_to_end(file)
-            return self.open[file].frame(seconds)
+            reel = self.open.pop(file, None) or video.Reel(str(file), begin)
+            try:
+                found = reel.frame(seconds)
+            except BaseException:
+                reel.close()
+                raise
+            self.open[file] = reel
+            if len(self.open) > _REELS:
+                self.open.popitem(last=False)[1].close()
+            return found
 
 
 def sorry(words: str) -> bytes:
     """A drawing in place of a picture."""
+    words = "".join(each if each.isprintable() else "?" for each in words)
     lines = [words[begin : begin + 60] for begin in range(0, min(len(words), 300), 60)]
     told = "".join(
         f'<text x="320" y="{190 + 28 * number}">{html.escape(line)}</text>'

@@ -32,7 +32,7 @@ class Shot:
     file: Path | None  # where that lies; none: it cannot be looked at again
     bytes: int | None  # of the file when it was looked at; none: nobody knows
     video: bool  # whether the file is one, and the frame lies at ``seconds`` in it
-    strip: str  # frames of one strip belong together: a video, a folder
+    strip: str  # frames of one strip belong together: a video (by its name), a folder
     number: int
     seconds: float | None
     size: tuple[int, int]  # 0, 0: unreadable
@@ -112,11 +112,13 @@ class Believed:
 
 def columns(record: Record) -> Columns:
     """What the time line is drawn from."""
-    strips, levels = dict[str, int](), dict[str, int]()
+    strips, levels, words = dict[str, int](), dict[str, int](), list[str]()
     shared, frames = _empty(), [_empty() for _ in record.pairs]
     bar = tqdm(record.shots, "reading", unit=" frames", disable=None, leave=False, delay=1)
     for shot in bar:
         shared["name"].append(shot.name)
+        if shot.strip not in strips:
+            words.append(shot.source if shot.video else shot.strip)
         shared["strip"].append(strips.setdefault(shot.strip, len(strips)))
         shared["number"].append(shot.number if shot.video else None)
         shared["seconds"].append(shot.seconds)
@@ -134,7 +136,7 @@ def columns(record: Record) -> Columns:
         {**shared, "case": own["case"], "outcome": own["outcome"]} for own in frames
     ]
     places = {name: number for number, name in enumerate(shared["name"])}
-    return Columns(list(strips), list(levels), labelled, merged, places)
+    return Columns(words, list(levels), labelled, merged, places)
 
 
 def case(

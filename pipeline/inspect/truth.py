@@ -29,8 +29,8 @@ class Known:
 class Truth(Protocol):
     """Who is asked."""
 
-    def of(self, name: str, file: Path) -> Known | None:
-        """What is known of a picture by its name in the run, or by its file."""
+    def of(self, name: str, source: str, file: Path) -> Known | None:
+        """What is known of a picture by its name in the run, as it was asked for, or its file."""
 
 
 class ByPlace:
@@ -39,7 +39,7 @@ class ByPlace:
     def __init__(self) -> None:
         self.sets: dict[Path, InDataset | None] = {}
 
-    def of(self, name: str, file: Path) -> Known | None:
+    def of(self, name: str, source: str, file: Path) -> Known | None:
         """Of a picture of a prepared dataset, ``NAME/images/SPLIT/PICTURE``."""
         if file.parent.parent.name != "images":
             return None
@@ -48,7 +48,7 @@ class ByPlace:
             there = (root / "annotations.jsonl").is_file() and (root / "manifest.json").is_file()
             self.sets[root] = InDataset(Dataset(root)) if there else None
         known = self.sets[root]
-        return None if known is None else known.of(name, file)
+        return None if known is None else known.of(name, source, file)
 
 
 class InDataset:
@@ -61,7 +61,7 @@ class InDataset:
         for row in data.rows():
             self.rows[_stem(row["name"])] = {key: row[key] for key in keep}
 
-    def of(self, name: str, file: Path) -> Known | None:
+    def of(self, name: str, source: str, file: Path) -> Known | None:  # noqa: ARG002 - a Truth
         """Of a picture by its name, with or without suffix."""
         row = self.rows.get(_stem(name)) or self.rows.get(_stem(file.name))
         if row is None:
@@ -87,9 +87,9 @@ class InCoco:
         stems = Counter(_stem(name) for name in self.known)
         self.stems = {_stem(name): name for name in self.known if stems[_stem(name)] == 1}
 
-    def of(self, name: str, file: Path) -> Known | None:
+    def of(self, name: str, source: str, file: Path) -> Known | None:
         """Of a picture or a frame by its name."""
-        for each in (name, str(file), file.name):
+        for each in (name, source, str(file), file.name):
             whole = each if each in self.known else self.stems.get(_stem(each))
             if whole is not None:
                 return self.known[whole]
@@ -109,10 +109,12 @@ def _of_coco(content: Json) -> dict[str, Known]:
     from pipeline.occlude import level_of
 
     kinds = {each["id"]: str(each["name"]) for each in content.get("categories", [])}
+    if len(kinds) > 1 and not {name.casefold() for name in kinds.values()} & _FACES:
+        raise ValueError(f"none of the categories is a face: {', '.join(kinds.values())}")
     faces: dict[str, list[list[float]]] = {str(each["id"]): [] for each in content["images"]}
     hidden: dict[str, float] = {}
     for each in content["annotations"]:
-        if len(kinds) > 1 and kinds[each["category_id"]] not in _FACES:
+        if len(kinds) > 1 and kinds[each["category_id"]].casefold() not in _FACES:
             continue
         x, y, width, height = map(float, each["bbox"])
         key = str(each["image_id"])
