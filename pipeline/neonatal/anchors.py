@@ -1,0 +1,69 @@
+"""The anchors of a picture, and which of them stand for its faces."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torchvision.models.detection._utils import Matcher
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.ops import box_iou
+
+from pipeline.neonatal.architecture import SIDES, STRIDES
+
+POSITIVE, NEGATIVE = 0.45, 0.3  # IoU from which, and under which, an anchor is a face's or nobody's
+_IGNORED = Matcher.BETWEEN_THRESHOLDS
+
+
+class Anchors:
+    """All anchors of pictures of one size, level by level, cell by cell: kept once made."""
+
+    def __init__(self) -> None:
+        self.generator = AnchorGenerator(SIDES, ((1.0,),) * len(SIDES))
+        self.made: dict[tuple[int, int, torch.device], list[Tensor]] = {}
+
+    def levels(self, height: int, width: int, device: torch.device) -> list[Tensor]:
+        """Of each level the anchors (H * W * A, 4), centred on their cells."""
+        key = (height, width, device)
+        if key not in self.made:
+            grids = [[-(-height // stride), -(-width // stride)] for stride in STRIDES]
+            strides = [[torch.tensor(stride, device=device)] * 2 for stride in STRIDES]
+            self.generator.set_cell_anchors(torch.float32, device)
+            found = self.generator.grid_anchors(grids, strides)
+            # torchvision centres an anchor on its cell's corner, and rounds its sides.
+            self.made[key] = [
+                each + stride / 2 for each, stride in zip(found, STRIDES, strict=True)
+            ]
+        return self.made[key]
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """What each anchor (N,) of a picture stands for."""
+
+    labels: Tensor  # (N,) 1 a face, 0 nobody, -1 counts for nothing
+    boxes: Tensor  # (N, 4) the face that it is nearest to; of no meaning where the label is not 1
+
+
+def assign(anchors: Tensor, faces: Tensor, ignored: Tensor) -> Assigned:
+    """Anchors (N, 4) to the faces (G, 4) of a picture; those on ignored boxes (I, 4) count not.
+
+    Every face has at least one anchor, however little they overlap.
+    """
+    labels = anchors.new_zeros(len(anchors))
+    boxes = torch.zeros_like(anchors)
+    if len(faces):
+        matcher = Matcher(POSITIVE, NEGATIVE, allow_low_quality_matches=True)
+        matches = matcher(box_iou(faces, anchors))
+        labels = (matches >= 0).to(anchors.dtype)
+        labels[matches == _IGNORED] = -1
+        boxes = faces[matches.clamp(min=0)]
+    if len(ignored):
+        near = box_iou(anchors, ignored).amax(dim=1) >= NEGATIVE
+        labels[near & (labels == 0)] = -1
+    return Assigned(labels, boxes)
+
+
+def joined(levels: Sequence[Tensor]) -> Tensor:
+    """The anchors of all levels (N, 4)."""
+    return torch.cat(list(levels))

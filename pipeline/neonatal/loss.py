@@ -1,0 +1,124 @@
+"""What the network is told it should have said: equation 1 for classes, boxes, and quality."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torchvision.models.detection._utils import BoxCoder
+from torchvision.ops import sigmoid_focal_loss
+
+from pipeline.neonatal.anchors import Assigned
+from pipeline.neonatal.architecture import Architecture, Labels, Quality
+from pipeline.neonatal.blocks import flat
+from pipeline.neonatal.network import Level
+
+CODER = BoxCoder((10.0, 10.0, 5.0, 5.0))
+GAMMA = 1.0  # how much the second step counts
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The parts of the loss, and how rare positives were before and after the first step."""
+
+    first: Tensor
+    second: Tensor
+    box: Tensor
+    quality: Tensor
+    before: Tensor  # positives to negatives, of all anchors
+    after: Tensor  # of those that the second step learns from
+
+    @property
+    def total(self) -> Tensor:
+        """What is minimised."""
+        return self.first + GAMMA * self.second + self.box + self.quality
+
+
+def losses(
+    levels: Sequence[Level],
+    anchors: Tensor,
+    assigned: Sequence[Assigned],
+    architecture: Architecture,
+) -> Losses:
+    """The loss of a batch; ``anchors`` (N, 4) of all levels, one assignment a picture."""
+    labels = torch.stack([each.labels for each in assigned])  # (B, N)
+    truth = torch.stack([each.boxes for each in assigned])  # (B, N, 4)
+    logits = torch.cat([level.scores for level in levels], dim=1)
+    positive = labels == 1
+    count = positive.sum().clamp(min=1)
+    deltas = torch.cat([flat(level.deltas, 4) for level in levels], dim=1)[positive]
+    placed = anchors.expand_as(truth)[positive]
+    wanted = CODER.encode_single(truth[positive], placed)
+    box = functional.smooth_l1_loss(deltas, wanted, beta=1 / 9, reduction="sum") / count
+    second, told = _second(levels, labels, architecture)
+    quality = box.new_zeros(())
+    if levels[0].quality is not None:
+        said = [flat(level.quality, 1)[..., 0] for level in levels if level.quality is not None]
+        decoded = CODER.decode_single(deltas.detach(), placed)
+        target = quality_of(decoded, truth[positive], architecture.quality)
+        quality = functional.binary_cross_entropy_with_logits(
+            torch.cat(said, dim=1)[positive], target, reduction="sum"
+        )
+        quality = quality / count
+    return Losses(focal(logits, labels), second, box, quality, ratio(labels), ratio(told))
+
+
+def focal(logits: Tensor, labels: Tensor) -> Tensor:
+    """The sigmoid focal loss of what counts (label 0 or 1), over the number of positives."""
+    counts = labels >= 0
+    every: Tensor = sigmoid_focal_loss(logits[counts], labels[counts], reduction="sum")
+    return every / (labels == 1).sum().clamp(min=1)
+
+
+def dynamic(labels: Tensor, kept: Tensor, reading: Labels) -> Tensor:
+    """Labels for the second step (y' of equation 1), after what the first step has said.
+
+    ``kept``: it learns from the anchors that the first step kept. ``dropped``, the literal
+    reading: from those that it dropped; what was dropped wrongly is positive.
+    """
+    learned = kept if reading == "kept" else ~kept
+    return torch.where(learned, labels, torch.full_like(labels, -1))
+
+
+def quality_of(boxes: Tensor, truth: Tensor, kind: Quality) -> Tensor:
+    """How good boxes (N, 4) are beside their truth (N, 4): clamp(IoU - rho^2 / c^2), or the IoU.
+
+    The paper prints the DIoU loss, 1 - IoU + rho^2 / c^2, which is high where boxes are bad.
+    """
+    low, high = torch.maximum(boxes[:, :2], truth[:, :2]), torch.minimum(boxes[:, 2:], truth[:, 2:])
+    common = (high - low).clamp(min=0).prod(dim=1)
+    areas = [(each[:, 2:] - each[:, :2]).clamp(min=0).prod(dim=1) for each in (boxes, truth)]
+    overlap = common / (areas[0] + areas[1] - common).clamp(min=1e-7)
+    if kind == "iou":
+        return overlap
+    centres = (boxes[:, :2] + boxes[:, 2:] - truth[:, :2] - truth[:, 2:]) / 2
+    hull = torch.maximum(boxes[:, 2:], truth[:, 2:]) - torch.minimum(boxes[:, :2], truth[:, :2])
+    apart = centres.square().sum(dim=1) / hull.square().sum(dim=1).clamp(min=1e-7)
+    return (overlap - apart).clamp(0, 1)
+
+
+def ratio(labels: Tensor) -> Tensor:
+    """Positives to negatives among labels."""
+    return (labels == 1).sum() / (labels == 0).sum().clamp(min=1)
+
+
+def _second(
+    levels: Sequence[Level], labels: Tensor, architecture: Architecture
+) -> tuple[Tensor, Tensor]:
+    """The loss of the second steps together, and the labels that they learned from."""
+    said, told, begin = list[Tensor](), list[Tensor](), 0
+    for level in levels:
+        count = level.logits[0].numel()
+        own = labels[:, begin : begin + count]
+        begin += count
+        if level.second is None:
+            continue
+        kept = level.kept(architecture.theta)
+        logits = level.second(level.features, level.lateral, kept.any(dim=1))
+        said.append(flat(logits, 1)[..., 0])
+        told.append(dynamic(own, flat(kept, 1)[..., 0], architecture.labels))
+    if not said:
+        return labels.new_zeros(()), labels
+    answers, learned = torch.cat(said, dim=1), torch.cat(told, dim=1)
+    return focal(answers, learned), learned

@@ -1,0 +1,85 @@
+"""The network: pictures -> what each anchor is worth, in raw numbers; nobody decodes here."""
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from pipeline.neonatal.architecture import ANCHORS, STRIDES, Architecture
+from pipeline.neonatal.blocks import Body, Context, Pyramid, flat, head
+from pipeline.neonatal.second import Second
+
+_RARE = -math.log((1 - 0.01) / 0.01)  # one anchor in a hundred is a face's, to begin with
+FIRST = 2  # the number of the finest level of the pyramid
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of the pyramid after the forward pass."""
+
+    features: Tensor  # (B, C, H, W) what the heads see
+    lateral: Tensor  # (B, C, H, W) what the level got from the backbone
+    logits: Tensor  # (B, A, H, W) of the first step
+    deltas: Tensor  # (B, 4 A, H, W) from anchors to boxes, coded
+    quality: Tensor | None  # (B, A, H, W) logits of the DIoU with the true box
+    second: Second | None  # the second step, if the level has one
+
+    @property
+    def scores(self) -> Tensor:
+        """Of the first step, as the anchors are ordered: (B, N)."""
+        return flat(self.logits, 1)[..., 0]
+
+    def kept(self, theta: float) -> Tensor:
+        """Which anchors (B, A, H, W) the first step leaves: not surely negative."""
+        return self.logits.sigmoid() >= 1 - theta
+
+
+class Network(nn.Module):
+    """One of the four settings; what they share has the same names."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture, channels = architecture, architecture.channels
+        levels = range(FIRST, FIRST + len(STRIDES))
+        self.body = Body(architecture.backbone)
+        self.pyramid = Pyramid(self.body.channels, channels)
+        self.context = nn.ModuleList(Context(channels) for _ in levels)
+        self.first = nn.ModuleList(head(channels, ANCHORS, 1, _RARE) for _ in levels)
+        self.box = nn.ModuleList(head(channels, 4 * ANCHORS, 1) for _ in levels)
+        ranked = architecture.quality != "none"
+        self.quality = nn.ModuleList(head(channels, ANCHORS, 3) for _ in levels if ranked)
+        self.second = nn.ModuleDict(
+            {
+                str(level): Second(channels, ANCHORS, architecture.reach, _RARE)
+                for level in levels
+                if architecture.hcc and level in architecture.steps
+            }
+        )
+
+    def forward(self, pictures: Tensor) -> list[Level]:
+        """Normalised pictures (B, 3, H, W), of sides that 64 divides -> P2 to P6."""
+        pyramids = self.pyramid(self.body(pictures))
+        found = []
+        for number, (lateral, merged) in enumerate(
+            zip(pyramids.lateral, pyramids.merged, strict=True)
+        ):
+            features = self.context[number](merged)
+            found.append(
+                Level(
+                    features,
+                    lateral,
+                    self.first[number](features),
+                    self.box[number](features),
+                    self.quality[number](features) if len(self.quality) else None,
+                    self._second(FIRST + number),
+                )
+            )
+        return found
+
+    def _second(self, level: int) -> Second | None:
+        """The second step of a level, if it has one."""
+        if str(level) not in self.second:
+            return None
+        found = self.second[str(level)]
+        assert isinstance(found, Second)
+        return found

@@ -1,0 +1,332 @@
+"""The network of the neonatal detector, its anchors and its losses."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from torch.nn import functional
+from torchvision.models.detection._utils import Matcher
+from torchvision.ops import box_iou, distance_box_iou_loss
+
+from pipeline.errors import UserError
+from pipeline.neonatal.anchors import Anchors, assign, joined
+from pipeline.neonatal.architecture import ANCHORS, STRIDES, Architecture
+from pipeline.neonatal.blocks import flat
+from pipeline.neonatal.decode import answers
+from pipeline.neonatal.loss import CODER, dynamic, focal, losses, quality_of, ratio
+from pipeline.neonatal.network import Network
+from pipeline.neonatal.second import Second
+
+CPU = torch.device("cpu")
+SMALL = Architecture("mobilenet_v3", channels=16)
+
+
+def network(**settings):
+    torch.manual_seed(0)
+    return Network(dataclasses.replace(SMALL, **settings))
+
+
+def boxes(*rows):
+    return torch.tensor(rows, dtype=torch.float32).reshape(-1, 4)
+
+
+def test_there_are_as_many_anchors_as_in_the_paper():
+    """102,300 at 640x640, 98.5 % of them on the three finest levels; square, centred on cells."""
+    levels = Anchors().levels(640, 640, CPU)
+    counts = [len(each) for each in levels]
+
+    assert sum(counts) == 102_300
+    assert sum(counts[:3]) / sum(counts) == pytest.approx(0.985, abs=0.001)
+    sides = [each[:3, 2] - each[:3, 0] for each in levels]
+    for level, own in enumerate(sides):
+        expected = [16 * 2**level * 2 ** (k / 3) for k in range(3)]
+        assert own.tolist() == pytest.approx(expected, abs=1.01)
+    for each, stride in zip(levels, STRIDES, strict=True):
+        assert torch.allclose((each[:, :2] + each[:, 2:])[0] / 2, torch.tensor(stride / 2))
+        assert torch.equal(each[:, 2] - each[:, 0], each[:, 3] - each[:, 1])
+
+
+def test_what_the_network_says_is_in_the_order_of_the_anchors():
+    """Each level flattens to as many numbers as it has anchors, cell by cell, anchor by anchor."""
+    found = network()(torch.zeros(2, 3, 128, 192))
+    anchors = Anchors().levels(128, 192, CPU)
+    for level, own in zip(found, anchors, strict=True):
+        assert level.scores.shape == (2, len(own))
+        assert flat(level.deltas, 4).shape == (2, len(own), 4)
+    values = torch.arange(2 * ANCHORS * 4 * 3 * 5.0).reshape(2, ANCHORS * 4, 3, 5)
+    one = flat(values, 4)
+    assert torch.equal(one[1, (1 * 5 + 2) * ANCHORS + 2], values[1, 8:12, 1, 2])
+
+
+def test_faces_get_the_anchors_that_torchvisions_matcher_gives_them():
+    torch.manual_seed(0)
+    anchors = joined(Anchors().levels(256, 256, CPU))
+    corner = torch.rand(7, 2) * 200
+    faces = torch.cat([corner, corner + 6 + torch.rand(7, 2) * 90], dim=1)
+    found = assign(anchors, faces, boxes())
+    overlap = box_iou(faces, anchors)
+
+    expected = Matcher(0.45, 0.3, allow_low_quality_matches=True)(overlap)
+    assert torch.equal(found.labels == 1, expected >= 0)
+    assert torch.equal(found.labels == -1, expected == -2)
+    assert torch.equal(found.boxes[expected >= 0], faces[expected[expected >= 0]])
+    assert set(expected[expected >= 0].tolist()) == set(range(7))  # each face has an anchor
+
+
+def test_a_face_of_one_pixel_has_an_anchor_and_a_picture_without_faces_has_none():
+    anchors = joined(Anchors().levels(128, 128, CPU))
+    tiny = assign(anchors, boxes([60, 60, 61, 61]), boxes())
+    assert 1 <= (tiny.labels == 1).sum() < 20
+    none = assign(anchors, boxes(), boxes())
+    assert (none.labels == 0).all()
+
+
+def test_what_lies_on_an_ignored_box_is_no_negative():
+    """WIDER's invalid faces; but a true face beside one keeps its anchors."""
+    anchors = joined(Anchors().levels(128, 128, CPU))
+    ignored = boxes([20, 20, 52, 52])
+    found = assign(anchors, boxes([80, 80, 112, 112]), ignored)
+    near = box_iou(anchors, ignored)[:, 0]
+
+    assert (found.labels[near >= 0.3] == -1).all()
+    assert (found.labels[near == 0] >= 0).any()
+    assert (found.labels == 1).any()
+
+
+def test_focal_loss_of_a_case_by_hand():
+    """Alpha a quarter, gamma two; what is ignored counts nothing; over the positives."""
+    logits, labels = torch.tensor([2.0, -1.0, 9.0]), torch.tensor([1.0, 0.0, -1.0])
+    p, q = 1 / (1 + math.exp(-2)), 1 / (1 + math.exp(1))
+    expected = -0.25 * (1 - p) ** 2 * math.log(p) - 0.75 * q**2 * math.log(1 - q)
+
+    assert focal(logits, labels).item() == pytest.approx(expected, rel=1e-5)
+    assert focal(logits, torch.tensor([-1.0, -1.0, -1.0])).item() == 0
+
+
+def test_the_distance_iou_is_torchvisions():
+    torch.manual_seed(0)
+    low = torch.rand(50, 2) * 20
+    one = torch.cat([low, low + 1 + torch.rand(50, 2) * 30], dim=1)
+    other = one + torch.randn(50, 4).clamp(-0.4, 0.4) * 6
+    other = torch.cat([other[:, :2], torch.maximum(other[:, 2:], other[:, :2] + 1)], dim=1)
+    expected = 1 - distance_box_iou_loss(one, other)
+
+    assert torch.allclose(quality_of(one, other, "diou"), expected.clamp(0, 1), atol=1e-5)
+    assert torch.allclose(quality_of(one, other, "iou"), box_iou(one, other).diag(), atol=1e-5)
+    assert torch.allclose(quality_of(one, one, "diou"), torch.ones(50), atol=1e-5)
+    # By hand: IoU 50 / 150, centres 5 apart, a hull of 15 by 10.
+    case = quality_of(boxes([0, 0, 10, 10]), boxes([5, 0, 15, 10]), "diou")
+    assert case.item() == pytest.approx(1 / 3 - 25 / 325, rel=1e-5)
+
+
+def test_dynamic_labels_in_both_readings():
+    labels = torch.tensor([1.0, 0.0, 1.0, 0.0, -1.0, -1.0])
+    kept = torch.tensor([True, True, False, False, True, False])
+
+    assert dynamic(labels, kept, "kept").tolist() == [1, 0, -1, -1, -1, -1]
+    assert dynamic(labels, kept, "dropped").tolist() == [-1, -1, 1, 0, -1, -1]
+    assert ratio(labels).item() == 1
+    assert ratio(torch.zeros(4)).item() == 0
+
+
+@pytest.mark.parametrize("reach", [(3,), (5,), (3, 5)])
+def test_masks_of_a_hand_made_grid(reach):
+    """Two kept cells, one in a corner: their neighbourhoods, cut at the border."""
+    second = Second(4, ANCHORS, reach, 0.0)
+    kept = torch.zeros(1, 1, 6, 7)
+    kept[0, 0, 0, 0] = kept[0, 0, 3, 4] = 1
+    expected = torch.zeros(6, 7)
+    for side in reach:
+        own = torch.zeros(6, 7)
+        for row, column in ((0, 0), (3, 4)):
+            half = side // 2
+            own[max(0, row - half) : row + half + 1, max(0, column - half) : column + half + 1] = 1
+        expected += own
+
+    assert torch.equal(second._masks(kept)[0, 0], expected)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 40])
+def test_the_second_step_at_single_cells_is_the_dense_one(count):
+    """Borders and corners included; where many are kept it is computed densely."""
+    torch.manual_seed(count)
+    second = Second(8, ANCHORS, (3, 5), -2.0)
+    features, lateral = torch.randn(2, 2, 8, 9, 11)
+    kept = torch.zeros(2, 9, 11, dtype=torch.bool)
+    places = torch.randperm(kept.numel())[:count]
+    kept.view(-1)[places] = True
+    if count == 3:
+        kept.zero_()
+        kept[0, 0, 0] = kept[1, 8, 10] = kept[1, 4, 0] = True
+    dense = second(features, lateral, kept).permute(0, 2, 3, 1)
+    cells, logits = second.at(features, lateral, kept)
+
+    assert torch.equal(cells, kept.nonzero())
+    assert torch.allclose(logits, dense[kept], atol=1e-5)
+
+
+def test_context_reaches_as_far_as_the_neighbourhoods_and_no_farther():
+    """What the backbone saw five cells away is let through; elsewhere it is not."""
+    second = Second(4, ANCHORS, (3, 5), 0.0)
+    kept = torch.zeros(1, 20, 20, dtype=torch.bool)
+    kept[0, 10, 10] = True
+    lateral = torch.randn(1, 4, 20, 20, requires_grad=True)
+    logits = second(torch.zeros(1, 4, 20, 20), lateral, kept)
+    logits[0, :, 10, 10].sum().backward()
+    seen = lateral.grad.abs().sum(dim=(0, 1)) > 0
+
+    assert seen[8:13, 8:13].any()
+    seen[8:13, 8:13] = False
+    assert not seen.any()
+
+
+SETTINGS = {
+    "baseline": {"hcc": False, "quality": "none"},
+    "hcc": {"hcc": True, "quality": "none"},
+    "dan": {"hcc": False, "quality": "diou"},
+    "both": {"hcc": True, "quality": "diou"},
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_gradient_flows_through_every_part_of_every_setting(name):
+    """A face for every level, and a picture without one; no weight is left without a gradient."""
+    made = network(**SETTINGS[name])
+    pictures = torch.randn(2, 3, 256, 256)
+    levels = made(pictures)
+    anchors = joined(Anchors().levels(256, 256, CPU))
+    faces = boxes(*([3, 3, 3 + side, 3 + side] for side in (20, 40, 80, 160, 252)))
+    assigned = [assign(anchors, each, boxes()) for each in (faces, boxes())]
+    # Early on the first step would drop everything: let it keep some.
+    architecture = dataclasses.replace(made.architecture, theta=0.995)
+    found = losses(levels, anchors, assigned, architecture)
+    found.total.backward()
+
+    assert torch.isfinite(found.total)
+    silent = [
+        name
+        for name, weight in made.named_parameters()
+        if weight.grad is None or not weight.grad.abs().sum() > 0
+    ]
+    assert silent == []
+    assert (found.second > 0) == SETTINGS[name]["hcc"]
+    assert (found.quality > 0) == (SETTINGS[name]["quality"] != "none")
+
+
+def test_pictures_without_any_face_teach_negatives_alone():
+    made = network()
+    anchors = joined(Anchors().levels(128, 128, CPU))
+    none = assign(anchors, boxes(), boxes())
+    found = losses(made(torch.zeros(1, 3, 128, 128)), anchors, [none], made.architecture)
+
+    assert found.box == 0
+    assert found.quality == 0
+    assert torch.isfinite(found.total)
+
+
+def test_boxes_are_coded_and_decoded_back():
+    anchors = joined(Anchors().levels(128, 128, CPU))[1000:1003]
+    faces = anchors + torch.tensor([[1.0, -2.0, 5.0, 4.0]])
+    back = CODER.decode_single(CODER.encode_single(faces, anchors), anchors)
+
+    assert torch.allclose(back, faces, atol=1e-3)
+    assert functional.l1_loss(back, faces) < 1e-3
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"steps": (1,)}, {"reach": (4,)}, {"theta": 1.0}, {"channels": 30}]
+)
+def test_what_makes_no_network_is_refused(wrong):
+    with pytest.raises(UserError):
+        Architecture(**wrong)
+
+
+def said(made, seed=0, count=2, side=128):
+    """Levels of untrained networks, made less sure of nothing."""
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        levels = made.eval()(torch.randn(count, 3, side, side))
+    for level in levels:
+        level.logits.copy_(torch.randn_like(level.logits) * 2 - 3)
+        if level.quality is not None:
+            level.quality.copy_(torch.randn_like(level.quality))
+    return levels, Anchors().levels(side, side, CPU)
+
+
+def dense(levels, anchors, theta, alpha, conf):
+    """The same answers before NMS, worked out on every anchor: boxes, scores, pictures."""
+    rows = []
+    for level, own in zip(levels, anchors, strict=True):
+        scores = level.logits.sigmoid()
+        if level.second is not None:
+            kept = level.kept(theta)
+            second = level.second(level.features, level.lateral, kept.any(dim=1)).sigmoid()
+            scores = torch.where(kept, second, torch.zeros_like(second))
+        if level.quality is not None:
+            scores = scores**alpha * level.quality.sigmoid() ** (1 - alpha)
+        scores, deltas = flat(scores, 1)[..., 0], flat(level.deltas, 4)
+        for picture in range(len(scores)):
+            boxes_ = CODER.decode_single(deltas[picture], own)
+            rows += [
+                (picture, score, box.clamp(0, 128))
+                for score, box in zip(scores[picture], boxes_, strict=True)
+                if score >= conf
+            ]
+    return rows
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("alpha", [1.0, 0.5])
+@torch.no_grad()
+def test_what_survives_is_what_every_anchor_would_have_given(name, alpha):
+    """Decoded late, and of few; nothing else changes."""
+    levels, anchors = said(network(**SETTINGS[name]))
+    conf = 0.01 if "hcc" in name or name == "both" else 0.3
+    found = answers(levels, anchors, 0.9, alpha, conf, iou=1.0, most=10**6)
+    expected = dense(levels, anchors, 0.9, alpha, conf)
+
+    assert len(found.boxes) == len(expected) > 0
+    mine = sorted(zip(found.picture.tolist(), found.scores.tolist(), strict=True))
+    theirs = sorted((picture, score.item()) for picture, score, _ in expected)
+    assert [each[0] for each in mine] == [each[0] for each in theirs]
+    assert [each[1] for each in mine] == pytest.approx([each[1] for each in theirs], rel=1e-4)
+    best = max(expected, key=lambda each: each[1])
+    place = found.scores.argmax()
+    assert torch.allclose(found.boxes[place], best[2], atol=1e-3)
+
+
+def test_with_alpha_one_the_ranking_is_exactly_the_baselines():
+    """A predicted quality changes nothing then: the same boxes, scores, order."""
+    levels, anchors = said(network(hcc=False, quality="diou"))
+    plain = [dataclasses.replace(level, quality=None) for level in levels]
+    one, other = (
+        answers(each, anchors, 0.9, alpha, 0.2, 0.45)
+        for each, alpha in ((levels, 1.0), (plain, 0.3))
+    )
+
+    assert torch.equal(one.boxes, other.boxes)
+    assert torch.equal(one.scores, other.scores)
+    assert torch.equal(one.picture, other.picture)
+    ranked = answers(levels, anchors, 0.9, 0.3, 0.2, 0.45)
+    assert not torch.equal(ranked.scores[:5], one.scores[:5])
+
+
+def test_no_anchor_kept_is_no_face():
+    """Every level silent; a batch of one, and of several."""
+    for count in (1, 3):
+        levels, anchors = said(network(), count=count)
+        for level in levels:
+            level.logits.fill_(-20)
+        found = answers(levels, anchors, 0.9, 0.5, 0.05, 0.45)
+        assert found.boxes.shape == (0, 4)
+        assert found.scores.shape == found.picture.shape == (0,)
+
+
+def test_each_picture_keeps_its_own_best():
+    levels, anchors = said(network(hcc=False, quality="none"))
+    every = answers(levels, anchors, 0.9, 1.0, 0.05, 0.45)
+    few = answers(levels, anchors, 0.9, 1.0, 0.05, 0.45, most=3)
+    for picture in (0, 1):
+        own = every.scores[every.picture == picture][:3]
+        assert torch.equal(few.scores[few.picture == picture], own)
