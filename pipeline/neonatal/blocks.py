@@ -38,6 +38,9 @@ class Body(nn.Module):
             seen = self.features.eval()(torch.zeros(1, 3, 64, 64))
         self.features.train()
         self.channels = [each.shape[1] for each in seen.values()]
+        for each in self.features.modules():
+            if isinstance(each, nn.BatchNorm2d):
+                each.momentum = 0.1  # MobileNet's .01 lags behind a training of some hundred steps
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
         """C2 to C5, finest first."""
