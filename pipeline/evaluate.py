@@ -312,8 +312,8 @@ class Evaluate:
     def _check(self, data: "Dataset", names: list[str]) -> None:
         """Whether what was asked for is there, before anybody is asked."""
         from pipeline import known
+        from pipeline.images import stem
         from pipeline.predictions import films, scene_of
-        from pipeline.theirs import stem
 
         twice = {name for name in names if names.count(name) > 1}
         if twice:

@@ -50,6 +50,12 @@ class Header:
     plain: bool  # every reader sees the same upright 8-bit picture in it, and the name fits
 
 
+def stem(name: str) -> str:
+    """A picture's name without folders and without the suffix of a picture."""
+    path = Path(name)
+    return path.stem if path.suffix.lower() in SUFFIXES else path.name
+
+
 def peek(path: Path) -> Header:
     """Size and kind of a picture, without decoding its pixels."""
     data = _bytes(path)

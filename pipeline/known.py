@@ -7,9 +7,10 @@ from pathlib import Path
 
 from pipeline.dataset import EMPTY
 from pipeline.errors import UserError
+from pipeline.images import stem
 from pipeline.occlude import LEVELS
 from pipeline.predictions import Scene
-from pipeline.theirs import Theirs, stem
+from pipeline.theirs import Theirs
 
 
 def levels(path: Path) -> dict[str, str]:

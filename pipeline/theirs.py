@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import UserError
-from pipeline.images import SUFFIXES
+from pipeline.images import stem
 from pipeline.predictions import Answer, Scene, best_first
 from pipeline.runs import Json
 
@@ -120,9 +120,3 @@ def _json(path: Path) -> Any:  # noqa: ANN401 - whatever there is
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not predictions in COCO's results form: {error}") from error
-
-
-def stem(name: str) -> str:
-    """A picture's name without folders and without the suffix of a picture."""
-    path = Path(name)
-    return path.stem if path.suffix.lower() in SUFFIXES else path.name

@@ -9,7 +9,7 @@ from typing import overload
 from pipeline import runs
 from pipeline.errors import UserError
 from pipeline.inspect.messages import Pair, Part, Scored
-from pipeline.inspect.record import Looks, Record, Said, Shot
+from pipeline.inspect.record import Looks, Record, Said, Shot, beside
 from pipeline.inspect.truth import Truth
 from pipeline.journal import Journal
 from pipeline.parts import PARTS
@@ -42,8 +42,8 @@ def read(folder: Path, config: Json, truth: Truth) -> Record:
         "fallback_floor": min(fallback_conf, least),
         "undrawn": "",
     }
-    behind = "" if alone else _beside(where, second)
-    looks = Looks(_beside(where, first), settings["stage1"], settings["imgsz"], behind)
+    behind = "" if alone else beside(where, second)
+    looks = Looks(beside(where, first), settings["stage1"], settings["imgsz"], behind)
     return Record(
         folder,
         "detect",
@@ -185,12 +185,6 @@ def _old_name(source: str, sources: set[str]) -> str:
     path = Path(source)
     alike = [each for each in sources if Path(each).stem == path.stem]
     return path.stem if len(alike) == 1 else "__".join(path.with_suffix("").parts).lstrip("/_")
-
-
-def _beside(folder: Path, weights: str) -> str:
-    """Weights as they were named: a file of that folder, or shipped ones."""
-    path = folder / Path(weights).expanduser()
-    return str(path) if path.exists() else weights
 
 
 def _words(config: Json) -> dict[str, str]:

@@ -14,6 +14,7 @@ from pipeline.inspect import page
 from pipeline.inspect.maps import none
 from pipeline.inspect.messages import Embedded, Frames, Maps, Marks
 from pipeline.inspect.pictures import Gone, sorry
+from pipeline.inspect.record import At, held_from
 from pipeline.inspect.room import Room
 from pipeline.occlude import LEVELS
 
@@ -95,15 +96,10 @@ def _chosen(room: Room, marks: Marks, most: int) -> list[int]:
 
 def _with_its_source(room: Room, index: int) -> set[int]:
     """A frame, and where its face is held from an earlier one, without which it is none, that."""
-    frames = room.columns.frames[0]
-    held, seen = OUTCOMES.index("held"), {OUTCOMES.index("found"), OUTCOMES.index("recovered")}
-    if frames["outcome"][index] != held:
-        return {index}
-    for before in range(index - 1, -1, -1):
-        same = frames["strip"][before] == frames["strip"][index]
-        if same and frames["outcome"][before] in seen:
-            return {index, before}
-    return {index}
+    pair = room.record.pairs[0]
+    at = At(0, pair["conf"], pair["fallback_conf"])
+    earlier = held_from(room.record, room.columns, index, at)
+    return {index} if earlier is None else {index, earlier}
 
 
 def _some(frames: Frames, chosen: Sequence[int]) -> Frames:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from pipeline.inspect.messages import Pair, Part, Scored
-from pipeline.inspect.record import Looks, Record, Said, Shot
+from pipeline.inspect.record import Looks, Record, Said, Shot, beside
 from pipeline.inspect.truth import Truth
 from pipeline.parts import PARTS, WHOLE_FACE
 from pipeline.runs import Json
@@ -15,7 +15,6 @@ def read(folder: Path, manifest: Json, truth: Truth) -> Record:
     weights, recipe = manifest["weights"], manifest["recipe"]
     where, asked = Path(manifest.get("folder") or Path.cwd()), weights.get("asked", "")
     conf = float(weights.get("threshold") or recipe["conf"])
-    path = where / Path(asked).expanduser()
     pair: Pair = {
         "name": asked or "stage 1",
         "first": asked or "stage 1",
@@ -27,7 +26,8 @@ def read(folder: Path, manifest: Json, truth: Truth) -> Record:
         "undrawn": "",
     }
     lines = (folder / "frames.jsonl").read_text(encoding="utf-8").splitlines()
-    looks = Looks(str(path) if path.exists() else asked, weights["sha256"], _imgsz(manifest))
+    imgsz = int(manifest["settings"]["imgsz"])
+    looks = Looks(beside(where, asked), weights["sha256"], imgsz)
     return Record(
         folder,
         "extract",
@@ -41,10 +41,6 @@ def read(folder: Path, manifest: Json, truth: Truth) -> Record:
         },
         heatmaps=folder,
     )
-
-
-def _imgsz(manifest: Json) -> int:
-    return int(manifest["settings"]["imgsz"])
 
 
 def _shot(row: Json, where: Path, truth: Truth) -> Shot:

@@ -57,7 +57,6 @@ class Run(TypedDict):
     pairs: list[Pair]
     faces: int  # so many are looked for in each frame
     hold: float  # seconds that a face is carried over a gap
-    same: float  # from this IoU on, a box of stage 2 repeats one of stage 1
     labelled: bool  # whether the truth of any frame is known
     methods: list[Method]  # in which heatmaps can be drawn on the spot
     anonymized: bool  # faces in pictures are blurred

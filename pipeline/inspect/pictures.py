@@ -76,14 +76,12 @@ class Album:
         """The picture as the detector saw it, or for a glance; :class:`Gone` if there is none."""
         if shot.size == (0, 0):
             raise Gone(shot.reason or "it could not be read")
-        if shot.file is None or not shot.file.is_file():
-            raise Gone(f"the picture is not there any more: {shot.source}")
-        if shot.bytes not in {None, shot.file.stat().st_size}:
-            raise Gone(f"the file is another one now than the run has seen: {shot.source}")
+        if shot.file is None or not self.there(shot):
+            raise Gone(f"the picture is not there any more, or another one now: {shot.source}")
         picture = self._read(shot.file, shot, side, begin=None)
         shape, told = picture.shape[1] / picture.shape[0], shot.size[0] / shot.size[1]
         if (not side and picture.shape[1::-1] != shot.size) or abs(shape / told - 1) > _OTHER:
-            raise Gone(f"the file is another one now than the run has seen: {shot.source}")
+            raise Gone(f"the picture is another one now than the run has seen: {shot.source}")
         return picture
 
     def _left(self, shot: Shot, side: int) -> Picture:

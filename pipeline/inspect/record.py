@@ -1,6 +1,6 @@
 """A run as the page wants it, whichever command made it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -110,6 +110,12 @@ class Believed:
         return outcome_of(self.stages)
 
 
+def beside(folder: Path, weights: str) -> str:
+    """Weights as they were named: a file, seen from that folder, or shipped ones."""
+    path = folder / Path(weights).expanduser()
+    return str(path) if path.exists() else weights
+
+
 def columns(record: Record) -> Columns:
     """What the time line is drawn from."""
     strips, levels, words = dict[str, int](), dict[str, int](), list[str]()
@@ -175,17 +181,15 @@ def decided(
 
 def believed(record: Record, columns: Columns, index: int, at: At) -> Believed:
     """The faces of a frame; where it has none, those that are held from an earlier one."""
-    of, how = index, None
-    if not _any(record, columns, index, at):
-        earlier = next(_earlier(record, columns, index, at), None)
-        of, how = (index, None) if earlier is None else (earlier, "held")
+    earlier = held_from(record, columns, index, at)
+    of = index if earlier is None else earlier
     said = record.shots[of].said[at.pair]
     one = columns.frames[at.pair]["case"][of]
     found, new = decided(one, at.conf, at.fallback_conf, record.faces)
     boxes = [said.first[number] for number in found]
     boxes += [said.second[number] for number in new if said.second is not None]
     stages = _stages(len(found), len(new))
-    return Believed(boxes, ["held"] * len(boxes) if how else stages)
+    return Believed(boxes, stages if earlier is None else ["held"] * len(boxes))
 
 
 def frame(record: Record, index: int, pair: int) -> Frame:
@@ -248,18 +252,20 @@ def _any(record: Record, columns: Columns, index: int, at: At) -> bool:
     return any(decided(one, at.conf, at.fallback_conf, record.faces))
 
 
-def _earlier(record: Record, columns: Columns, index: int, at: At) -> Iterator[int]:
-    """The frame whose face is carried to this one, if any is, and if faces are carried."""
+def held_from(record: Record, columns: Columns, index: int, at: At) -> int | None:
+    """The frame whose face is carried to this one, which has none; if any is."""
     frames = columns.frames[at.pair]
     now, unread = frames["seconds"][index], OUTCOMES.index("unreadable")
     if now is None or not record.hold or frames["outcome"][index] == unread:
-        return
+        return None
+    if _any(record, columns, index, at):
+        return None
     for before in range(index - 1, -1, -1):
         then = frames["seconds"][before]
         if frames["strip"][before] != frames["strip"][index] or then is None:
             continue
         if now - then > record.hold:
-            return
+            return None
         if frames["outcome"][before] != unread and _any(record, columns, before, at):
-            yield before
-            return
+            return before
+    return None

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import draw
-from pipeline.detections import OUTCOMES, SAME
+from pipeline.detections import OUTCOMES
 from pipeline.inspect import opened
 from pipeline.inspect.maps import METHODS, Atlas
 from pipeline.inspect.marks import Notebook
@@ -60,7 +60,6 @@ class Room:
             ],
             "faces": record.faces,
             "hold": record.hold,
-            "same": SAME,
             "labelled": self.columns.labelled,
             "methods": METHODS,
             "anonymized": self.anonymized,

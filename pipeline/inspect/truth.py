@@ -12,7 +12,7 @@ from typing import Protocol
 
 from pipeline.dataset import Dataset, open_dataset
 from pipeline.errors import UserError
-from pipeline.images import SUFFIXES
+from pipeline.images import stem
 from pipeline.parts import PARTS, WHOLE_FACE
 from pipeline.runs import Json
 
@@ -59,11 +59,11 @@ class InDataset:
         self.rows: dict[str, Json] = {}
         keep = ("name", "split", "size", "level", "occluders", "from", "source")
         for row in data.rows():
-            self.rows[_stem(row["name"])] = {key: row[key] for key in keep}
+            self.rows[stem(row["name"])] = {key: row[key] for key in keep}
 
     def of(self, name: str, source: str, file: Path) -> Known | None:  # noqa: ARG002 - a Truth
         """Of a picture by its name, with or without suffix."""
-        row = self.rows.get(_stem(name)) or self.rows.get(_stem(file.name))
+        row = self.rows.get(stem(name)) or self.rows.get(stem(file.name))
         if row is None:
             return None
         boxes, classes = self.data.labels(row)
@@ -84,13 +84,13 @@ class InCoco:
         if not self.known:
             raise UserError(f"{path}: no images in it")
         # A picture may go by the end of its path, if no other has the same.
-        stems = Counter(_stem(name) for name in self.known)
-        self.stems = {_stem(name): name for name in self.known if stems[_stem(name)] == 1}
+        stems = Counter(stem(name) for name in self.known)
+        self.stems = {stem(name): name for name in self.known if stems[stem(name)] == 1}
 
     def of(self, name: str, source: str, file: Path) -> Known | None:
         """Of a picture or a frame by its name."""
         for each in (name, source, str(file), file.name):
-            whole = each if each in self.known else self.stems.get(_stem(each))
+            whole = each if each in self.known else self.stems.get(stem(each))
             if whole is not None:
                 return self.known[whole]
         return None
@@ -133,9 +133,3 @@ def _of_coco(content: Json) -> dict[str, Known]:
 
 _FACES = {"face", PARTS[WHOLE_FACE]}
 _USUAL = {"id", "file_name", "width", "height", "license", "coco_url", "flickr_url", "level"}
-
-
-def _stem(name: str) -> str:
-    """A picture's name without folders and without the suffix of a picture."""
-    path = Path(name)
-    return path.stem if path.suffix.lower() in SUFFIXES else path.name
