@@ -9,7 +9,11 @@ import os
 os.environ["YOLO_OFFLINE"] = "true"  # no telemetry, no update checks, no reachability probes
 os.environ["YOLO_AUTOINSTALL"] = "false"  # no pip behind the user's back
 
-_PUBLIC = {"TwoStage": "pipeline.two_stage", "Detections": "pipeline.detections"}
+_PUBLIC = {
+    "TwoStage": "pipeline.two_stage",
+    "NeonatalDetector": "pipeline.neonatal.detector",
+    "Detections": "pipeline.detections",
+}
 
 
 def __getattr__(name: str) -> object:

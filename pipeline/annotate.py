@@ -29,13 +29,14 @@ def annotated(picture: Picture, faces: Detections, words: str) -> Picture:
     """A copy with every face framed as its stage is, and a line of words above."""
     canvas = picture.copy()
     unit = max(1, round(min(picture.shape[:2]) / 240))  # of a line's width
-    for box, score, how in zip(faces.boxes, faces.scores, faces.how, strict=True):
+    who = [f" ({each})" for each in faces.by] or [""] * len(faces)
+    for box, score, how, by in zip(faces.boxes, faces.scores, faces.how, who, strict=True):
         corners = np.rint(box).astype(int)
         _frame(canvas, corners, (0, 0, 0), 3 * unit, (1, 0), unit)
         _frame(canvas, corners, COLOURS[how], 2 * unit, _DASHES[how], unit)
         above = int(corners[1]) - 4 * unit  # where the words of the picture are, it goes below
         place = (int(corners[0]), above if above > 30 * unit else int(corners[3]) + 14 * unit)
-        _write(canvas, f"{how} {score:.2f}", place, COLOURS[how], unit)
+        _write(canvas, f"{how} {score:.2f}{by}", place, COLOURS[how], unit)
     _write(canvas, words, (4 * unit, 12 * unit), COLOURS[faces.outcome], unit)
     return canvas
 

@@ -74,7 +74,7 @@ class BenchCam:
         """Print the table, row by row; the rows."""
         import torch
 
-        from pipeline.stage1 import device_of
+        from pipeline.devices import device_of
 
         both = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
         devices = [device_of(name) for name in ([self.device] if self.device else both)]
@@ -97,7 +97,7 @@ class BenchCam:
 
         methods = chosen("--methods", self.methods, cam.METHODS)
         network = self._network(device)
-        check_side(self.imgsz, network)
+        check_side(self.imgsz, network.strides)
         batch = _photograph(self.imgsz).to(device)
         for method in methods:
             for reach, numbers in (("p5", [2]), ("all", [0, 1, 2])):

@@ -27,6 +27,10 @@ COMMANDS = {  # command -> where its settings are, what it does
     "train face": ("pipeline.train:TrainFace", "the control: the whole face alone"),
     "extract": ("pipeline.extract:Extract", "pictures through stage 1 -> heatmaps"),
     "train heatmap": ("pipeline.train:TrainHeatmap", "stage 2: the whole face, on heatmaps"),
+    "train neonatal": (
+        "pipeline.train_neonatal:TrainNeonatal",
+        "the neonatal detector: whole faces, HCC and DAN",
+    ),
     "train all": ("pipeline.ladder:TrainAll", "all of these, one after another"),
     "tune parts": ("pipeline.tune:TuneParts", "hyper-parameters of stage 1, by evolution"),
     "tune heatmap": ("pipeline.tune:TuneHeatmap", "hyper-parameters of stage 2, by evolution"),

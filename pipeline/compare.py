@@ -120,6 +120,7 @@ class Compare:
     def _detectors(self) -> "tuple[dict[str, tuple[Detector, float]], dict[str, str]]":
         """Each that can be asked with its threshold, and why the others cannot."""
         from pipeline import peers, yolo
+        from pipeline.neonatal.trained import told
 
         given = dict(_named(each) for each in self.models)
         unknown = given.keys() - peers.PEERS.keys()
@@ -135,7 +136,7 @@ class Compare:
             except peers.NotHere as error:
                 missing[name] = str(error)
         for path in map(shipped.find, self.checkpoints):
-            about, called = yolo.about(path), shipped.called(path)
+            about, called = told(path), shipped.called(path)
             if called in {*found, *missing, "pictures", "manifest"}:
                 raise UserError(
                     f"--checkpoints {path}: another is called {called}; copy or rename it"

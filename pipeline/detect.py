@@ -15,18 +15,28 @@ A run is ``runs/detect/NAME``::
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
 from pipeline import runs
 from pipeline.errors import UserError
 from pipeline.runs import Json
-from pipeline.shipped import FALLBACK, STAGE1
+from pipeline.shipped import FALLBACK, NEONATAL, STAGE1
 
 if TYPE_CHECKING:  # these bring torch and FFmpeg, which --help need not wait for
+    from pipeline.detector import Detector
     from pipeline.media import Input
+    from pipeline.neonatal.detector import NeonatalDetector
     from pipeline.two_stage import TwoStage
+
+Name = Literal["two-stage", "neonatal", "both"]
+# The weights that each detector needs, by the settings that name them.
+_WEIGHTS: dict[Name, tuple[str, ...]] = {
+    "two-stage": ("stage1", "fallback"),
+    "neonatal": ("neonatal",),
+    "both": ("stage1", "fallback", "neonatal"),
+}
 
 
 INTERRUPTED = 130  # the exit code of a run that Ctrl-C has ended
@@ -54,8 +64,10 @@ class Detect:
     name: str = ""
     """The result is written to runs/detect/NAME; by default the name of the first source."""
 
-    detector: Literal["two-stage"] = "two-stage"
-    """What looks: two-stage is a network of facial parts, and behind it one for heatmaps."""
+    detector: Name = "two-stage"
+    """What looks: two-stage is a network of facial parts, and behind it one for heatmaps; neonatal
+    is one network for faces in wards ('uncover train neonatal'); both look, and of each face it is
+    told who found it, with a box between theirs."""
 
     stage1: str = STAGE1
     """Weights of the ten parts: a file, or the name of shipped ones."""
@@ -63,8 +75,16 @@ class Detect:
     fallback: str = FALLBACK
     """Weights of stage 2, trained on the heatmaps of this stage 1; none switches it off."""
 
+    neonatal: str = NEONATAL
+    """Weights of the neonatal detector, for --detector neonatal or both."""
+
     conf: float = 0.0
-    """From which score on stage 1 is believed; 0: as its weights say."""
+    """From which score on stage 1 is believed (with --detector neonatal: it); 0: as its weights
+    say."""
+
+    neonatal_conf: float = 0.0
+    """With --detector both: from which score on the neonatal detector is believed; 0: as its
+    weights say."""
 
     fallback_conf: float = 0.0
     """From which score on stage 2 is believed; 0: as its weights say."""
@@ -83,7 +103,8 @@ class Detect:
     """Carry the last face over gaps of at most so many seconds; marked held, no detection."""
 
     imgsz: int = 0
-    """Side of the square that stage 1 sees; 0: as its weights say."""
+    """Side of the square that stage 1 sees (with --detector neonatal: it); 0: as its weights
+    say."""
 
     batch: int = 8
     """Frames that go through the networks at once; of live sources, one."""
@@ -128,30 +149,17 @@ class Detect:
         import torch
 
         from pipeline import media
+        from pipeline.devices import repeatable
         from pipeline.looking import Pace, Run
         from pipeline.sinks import Wishes
-        from pipeline.stage1 import repeatable
-        from pipeline.two_stage import TwoStage
 
         given = media.inputs(self.sources)
         first = Path(self.sources[0])
         usual = first.resolve().name if first.is_dir() else given[0].name
         name = runs.plain_name(self.name) if self.name else runs.name_from(usual)
         target = runs.home() / "runs" / "detect" / name
-        detector = TwoStage.load(
-            self.stage1,
-            self.fallback,
-            device=self.device,
-            half=self.half,
-            imgsz=self.imgsz,
-            conf=self.conf,
-            fallback_conf=self.fallback_conf,
-            iou=self.iou,
-            faces=self.faces,
-            keep=self.save_heatmaps,
-            always=self.always,
-        )
-        record = self._record(given, detector)
+        detector, how = self._open()
+        record = self._record(given, detector, how)
         with runs.alone(target):
             if not self._begin(target, record, given):
                 print(f"{target} is up to date: same settings, weights and sources")
@@ -159,7 +167,7 @@ class Detect:
             try:
                 wishes = Wishes(self.save, self.save_txt, self.save_heatmaps, self.anonymize)
                 pace = Pace(self.batch, self.stride, self.fps, self.hold, self.reconnect)
-                with repeatable(detector.first.network.device):
+                with repeatable(detector.device):
                     Run(target, given, detector, wishes, pace).go()
             except torch.OutOfMemoryError as error:
                 raise UserError(
@@ -187,23 +195,73 @@ class Detect:
             raise UserError("--batch and --stride: expected 1 or more")
         if min(self.fps, self.hold, self.reconnect) < 0:
             raise UserError("--fps, --hold and --reconnect: expected 0 or more")
+        if self.detector == "neonatal" and (self.save_heatmaps or self.always):
+            raise UserError(
+                "--save-heatmaps and --always are of stage 2, which --detector neonatal has not; "
+                "'uncover inspect' draws heatmaps of it"
+            )
+        if self.neonatal_conf and self.detector != "both":
+            raise UserError("--neonatal-conf goes with --detector both; alone it goes by --conf")
         if self.resume and self.overwrite:
             raise UserError("--resume goes on, --overwrite begins anew: not both")
 
-    def _record(self, given: "list[Input]", detector: "TwoStage") -> Json:
+    def _open(self) -> "tuple[Detector[Any], Json]":
+        """Who looks, and the settings that their weights have decided."""
+        from pipeline.partners import Partners
+
+        if self.detector == "neonatal":
+            alone = self._neonatal(self.conf, self.imgsz)
+            return alone, {"conf": alone.conf, "fallback_conf": 1.0, "imgsz": alone.stage.imgsz}
+        pair = self._pair()
+        how: Json = {"conf": pair.conf, "fallback_conf": pair.fallback_conf}
+        how["imgsz"] = pair.first.imgsz
+        if self.detector == "two-stage":
+            return pair, how
+        partner = self._neonatal(self.neonatal_conf, 0)
+        how |= {"neonatal_conf": partner.conf, "neonatal_imgsz": partner.stage.imgsz}
+        return Partners(pair, partner), how
+
+    def _pair(self) -> "TwoStage":
+        from pipeline.two_stage import TwoStage
+
+        return TwoStage.load(
+            self.stage1,
+            self.fallback,
+            device=self.device,
+            half=self.half,
+            imgsz=self.imgsz,
+            conf=self.conf,
+            fallback_conf=self.fallback_conf,
+            iou=self.iou,
+            faces=self.faces,
+            keep=self.save_heatmaps,
+            always=self.always,
+        )
+
+    def _neonatal(self, conf: float, imgsz: int) -> "NeonatalDetector":
+        from pipeline.neonatal.detector import NeonatalDetector
+
+        return NeonatalDetector.load(
+            self.neonatal,
+            device=self.device,
+            half=self.half,
+            imgsz=imgsz,
+            conf=conf,
+            iou=self.iou,
+        )
+
+    def _record(self, given: "list[Input]", detector: "Detector[Any]", how: Json) -> Json:
         """What the result follows from."""
         from pipeline import media, results, shipped
         from pipeline.two_stage import LEAST
 
         without = {"sources", "name", "resume", "overwrite", "reconnect", "device"}
         settings = {key: value for key, value in asdict(self).items() if key not in without}
-        settings["form"] = results.FORM
-        settings |= {"conf": detector.conf, "fallback_conf": detector.fallback_conf}
-        settings["least"] = LEAST
-        settings |= {"imgsz": detector.first.imgsz, "device": detector.first.network.device.type}
-        weights = [name for name in (self.stage1, self.fallback) if name != "none"]
-        hashes = {name: runs.sha256(shipped.find(name)) for name in weights}
-        settings |= {"stage1": hashes[self.stage1], "fallback": hashes.get(self.fallback)}
+        settings |= {"form": results.FORM, "least": LEAST, "device": detector.device.type} | how
+        for key in ("stage1", "fallback", "neonatal"):
+            name = getattr(self, key)
+            used = key in _WEIGHTS[self.detector] and name != "none"
+            settings[key] = runs.sha256(shipped.find(name)) if used else None
         files = [one for one in given if not one.live]
         sources: Json = {"files": media.fingerprint(files)}
         sources["live"] = [one.text for one in given if one.live]
@@ -239,7 +297,7 @@ class Detect:
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
         if (saved or {}).get("sources") != record["sources"] and (target / runs.MARKS).is_file():
             (target / runs.MARKS).replace(target / runs.OLD_MARKS)  # of other frames
-        weights = {"stage1": self.stage1, "fallback": self.fallback}
+        weights = {key: getattr(self, key) for key in _WEIGHTS[self.detector]}
         made = {"weights": weights, "folder": str(Path.cwd()), "made": runs.provenance()}
         made["bytes"] = {one.text: Path(one.where).stat().st_size for one in given if not one.live}
         runs.write_json(config, record | made)

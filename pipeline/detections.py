@@ -17,12 +17,15 @@ if TYPE_CHECKING:  # it brings torch
 How = Literal["found", "recovered", "held"]
 Outcome = Literal["found", "recovered", "held", "missed", "unreadable"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+By = Literal["two-stage", "neonatal", "both"]
 _KINDS: tuple[How, ...] = get_args(How)
 SAME = 0.45  # IoU from which a box of stage 2 repeats a face that stage 1 has found
 # Why a face was missed, where stage 2 was asked; and where there is none.
 PARTS_SEEN, FAINT = "parts seen, but no face", "faint evidence, but no face"
 NOTHING_SEEN, NO_FACE = "no evidence of any part", "stage 1 gives no face"
-REASONS = frozenset({PARTS_SEEN, FAINT, NOTHING_SEEN, NO_FACE})
+# And why the neonatal detector has missed it.
+SUSPECTED, NOTHING_LIKE = "a face is suspected, but not believed", "nothing like a face"
+REASONS = frozenset({PARTS_SEEN, FAINT, NOTHING_SEEN, NO_FACE, SUSPECTED, NOTHING_LIKE})
 STAGES: dict[str, str] = {"found": "rgb", "recovered": "heatmap"}  # of all else: none
 
 
@@ -72,8 +75,10 @@ class Detections:
     reason: str = ""  # why there are fewer faces than were looked for
     parts: Parts = field(default_factory=Parts.none)
     best: Mapping[str, float] = field(default_factory=dict)  # the best score of every part
-    first: Candidates = field(default_factory=Candidates.none)  # of stage 1
+    by: tuple[By, ...] = ()  # N: who found each, where two detectors have looked; else none
+    first: Candidates = field(default_factory=Candidates.none)  # of stage 1, or of the only one
     second: Candidates | None = None  # of stage 2; none: it was not asked
+    partner: Candidates | None = None  # of the neonatal detector, beside the two stages
     weak: bool = False  # no part is as sure as a part should be: an "empty" heatmap
     ms: Mapping[str, float] = field(default_factory=dict)  # milliseconds of each step
     heatmap: Heatmap | None = field(default=None, repr=False)
@@ -84,6 +89,7 @@ class Detections:
     def __post_init__(self) -> None:
         assert self.boxes.shape == (len(self.scores), 4)
         assert len(self.how) == len(self.scores)
+        assert len(self.by) in {0, len(self.scores)}
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -137,5 +143,6 @@ class Hold:
         elif self.last is not None and seconds - self.at <= self.longest:
             how: How = "held"
             carried = (self.last.boxes, self.last.scores, (how,) * len(self.last))
-            return replace(faces, boxes=carried[0], scores=carried[1], how=carried[2])
+            boxes, scores, kinds = carried
+            return replace(faces, boxes=boxes, scores=scores, how=kinds, by=self.last.by)
         return faces

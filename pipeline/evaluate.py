@@ -71,7 +71,8 @@ class Evaluate:
     """Weights for heatmaps; each finds its own first stage among --stage1."""
 
     control: tuple[str, ...] = (shipped.CONTROL,)
-    """Weights of the whole face alone (train face), or of any YOLO with one class."""
+    """Weights of the whole face alone (train face, train neonatal), or of any YOLO with one
+    class."""
 
     predictions: tuple[str, ...] = ()
     """What any other detector said of these pictures, and of those that thresholds are chosen on:
@@ -135,9 +136,9 @@ class Evaluate:
     def run(self) -> Path:
         """Measure and write."""
         from pipeline import answers, classes, report, theirs, verdict
+        from pipeline.devices import device_of
         from pipeline.judged import judge
         from pipeline.splits import UNLABELLED
-        from pipeline.stage1 import device_of
 
         data, validation = self._datasets()
         name = runs.plain_name(self.name or data.root.name)
@@ -228,8 +229,10 @@ class Evaluate:
     def _opened(self, validation: "Dataset") -> "tuple[Detectors, dict[str, float]]":
         """The networks by their names, and the thresholds of the first stages."""
         from pipeline import alternatives, yolo
+        from pipeline.devices import device_of
+        from pipeline.neonatal.trained import open_face
         from pipeline.predictions import Detectors
-        from pipeline.stage1 import device_of, open_control, open_stage1
+        from pipeline.stage1 import open_stage1
         from pipeline.stage2 import open_stage2
 
         firsts: dict[str, Stage1] = {}
@@ -255,9 +258,7 @@ class Evaluate:
                 )
             seconds[shipped.called(path)] = (first, second)
         controls = {
-            shipped.called(path): open_control(
-                path, self.device, self.imgsz or yolo.about(path).get("imgsz", 640)
-            )
+            shipped.called(path): open_face(path, self.device, self.imgsz)
             for path in map(shipped.find, self.control)
         }
         return Detectors(firsts, seconds, controls, alternatives.learned(validation)), thresholds

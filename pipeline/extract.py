@@ -116,7 +116,8 @@ class Extract:
 
         from pipeline import heatmap_set, heatmap_sheets, media
         from pipeline.annotations import Report
-        from pipeline.stage1 import open_stage1, repeatable
+        from pipeline.devices import repeatable
+        from pipeline.stage1 import open_stage1
 
         stage = open_stage1(weights, self.device, imgsz, self.half, self.engine)
         facts: Json = {"weights": known, "engine": self.engine, "half": self.half}
@@ -173,7 +174,7 @@ class Extract:
 
     def _settings(self, recipe: Recipe, imgsz: int) -> Json:
         """What the bytes follow from, in one list, so that a difference can be named."""
-        from pipeline.stage1 import device_of
+        from pipeline.devices import device_of
 
         how = {"imgsz": imgsz, "batch": self.batch, "half": self.half, "engine": self.engine}
         return runs.settings_of(recipe) | how | {"device": device_of(self.device).type}

@@ -35,7 +35,8 @@ from pipeline.overlap import THREADS, Behind, ahead
 from pipeline.parts import PARTS, WHOLE_FACE
 from pipeline.recipe import Order, Recipe
 from pipeline.runs import Json
-from pipeline.stage1 import Loaded, Stage1
+from pipeline.squares import Loaded
+from pipeline.stage1 import Stage1
 
 SAMPLE = 256  # pictures whose maps tell the peak
 SHEET_TILES = 28

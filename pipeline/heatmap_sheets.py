@@ -20,7 +20,8 @@ from pipeline.media import Input
 from pipeline.overlap import THREADS, Behind, read_ahead
 from pipeline.recipe import Order, Recipe
 from pipeline.runs import Json
-from pipeline.stage1 import Loaded, Stage1
+from pipeline.squares import Loaded
+from pipeline.stage1 import Stage1
 from pipeline.video import Frame
 from pipeline.yolo import Found
 

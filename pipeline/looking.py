@@ -1,4 +1,4 @@
-"""A detection run at work: frames past both stages, into the journal and the files.
+"""A detection run at work: frames past a detector, into the journal and the files.
 
 Frames are counted in parts. What is in the journal is done; a batch ends where a part ends, so
 that who goes on after a kill computes what an undisturbed run computes.
@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from pipeline import live, media, results, runs
 from pipeline.detections import Detections, Hold
+from pipeline.detector import Detector
 from pipeline.journal import Journal
 from pipeline.live import Seen
 from pipeline.media import Input
@@ -26,7 +27,6 @@ from pipeline.overlap import merged
 from pipeline.results import Tally
 from pipeline.runs import Json
 from pipeline.sinks import Sinks, Wishes
-from pipeline.two_stage import TwoStage
 from pipeline.video import Frame, Wanted
 
 PART = 64  # frames between two entries in the journal
@@ -90,7 +90,7 @@ class Run:
         self,
         folder: Path,
         given: Sequence[Input],
-        detector: TwoStage,
+        detector: Detector[Any],
         wishes: Wishes,
         pace: Pace,
     ) -> None:
@@ -184,7 +184,7 @@ class Run:
         return self.numbers[frame.name.split("@")[0]]
 
     def _note(self, row: Json) -> None:
-        self.tally.add(self.given[row["input"]].asked, row["outcome"])
+        self.tally.add(self.given[row["input"]].asked, row)
 
     def _total(self) -> int | None:
         """How many frames will come, if that can be known."""
@@ -205,6 +205,7 @@ class Run:
             "frames": count,
             "outcomes": dict(outcomes),
             "sources": {name: dict(each) for name, each in self.tally.counts.items()},
+            **({"by": dict(self.tally.by)} if self.tally.by else {}),
             "seconds": round(seconds, 2),
             "frames_a_second": round(rate, 2),
         }

@@ -15,6 +15,7 @@ import numpy as np
 from pipeline.errors import UserError
 from pipeline.images import Picture
 from pipeline.predictions import LEAST, Answer, best_first
+from pipeline.stage1 import Stage1
 
 Detector = Callable[[Picture], Answer]
 
@@ -104,10 +105,13 @@ def retinaface(_: str) -> Detector:
 
 
 def checkpoint(model: str) -> Detector:
-    """Any Ultralytics detector, by its class called face, or its only class."""
+    """Any Ultralytics detector, by its class called face, or its only class; or a neonatal one."""
     from pipeline import yolo
-    from pipeline.stage1 import Stage1
+    from pipeline.neonatal import files
+    from pipeline.neonatal.trained import open_neonatal
 
+    if files.about(Path(model)) is not None:
+        return _asked(open_neonatal(Path(model), "cpu"), 0)
     network = yolo.load(Path(model))
     if network.channels != 3:
         raise UserError(f"{model}: a network for {network.channels} channels looks at no pictures")
@@ -116,8 +120,10 @@ def checkpoint(model: str) -> Detector:
     whole = names.index("whole face") if "whole face" in names else (faces or [0])[0]
     if len(names) > 1 and not faces:
         raise NotHere(f"{model}: none of its classes is a face ({', '.join(names[:5])} ...)")
-    stage = Stage1(network, yolo.about(Path(model)).get("imgsz", 640))
+    return _asked(Stage1(network, yolo.about(Path(model)).get("imgsz", 640)), whole)
 
+
+def _asked(stage: Stage1, whole: int) -> Detector:
     def look(picture: Picture) -> Answer:
         (looked,) = stage.look([stage.load(picture)])
         (found,) = stage.boxes(looked, LEAST)

@@ -1,14 +1,14 @@
 """Curves of an evaluation: recovered by level, precision and recall, calibration."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.judged import Judged
+from pipeline.judged import OVERLAPS, Judged
 from pipeline.points import Ranked, ranked
 from pipeline.runs import Json
 
@@ -54,15 +54,55 @@ def recovered(rows: Sequence[Json], base: str) -> bytes:
 
 def precision_recall(parts: Sequence[tuple[str, Judged]], name: str) -> bytes:
     """A detector's curve for every level; each has faces."""
-    figure, axes = _axes(f"{name}: precision and recall")
-    for number, (words, part) in enumerate(parts):
-        whole = ranked(part, name)
-        recall, precision = _curve(whole)
-        label = f"{words} (AP50 {whole.average_precision():.3f})"
-        axes.plot(recall, precision, color=_COLOURS[number % len(_COLOURS)], label=label)
-    axes.set_xlabel("recall")
-    axes.set_ylabel("precision")
-    axes.set_xlim(0, 1.01)
+    return _curves(
+        f"{name}: precision and recall", [(words, ranked(part, name)) for words, part in parts]
+    )
+
+
+def compared(judged: Judged) -> bytes:
+    """The curves of several detectors on the same pictures."""
+    return _curves(
+        "precision and recall, IoU .5", [(name, ranked(judged, name)) for name in judged.said]
+    )
+
+
+def epochs(rows: Sequence[Mapping[str, str]]) -> bytes:
+    """A training of the neonatal detector: losses on the left scale, average precision right."""
+    figure, axes = _axes("losses, and average precision on some of validation")
+    right = axes.twinx()
+    for number, name in enumerate(("first", "second", "box", "quality", "AP50", "AP50-95")):
+        ground, style = (right, "--") if name.startswith("AP") else (axes, "-")
+        values = [float(row[name]) for row in rows]
+        ground.plot(
+            range(1, len(rows) + 1),
+            values,
+            style,
+            color=_COLOURS[number % len(_COLOURS)],
+            label=name,
+        )
+    right.set_ylim(0, 1.01)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("loss")
+    right.set_ylabel("average precision (dashed)")
+    _legend(axes, fontsize=7, loc="upper left")
+    _legend(right, fontsize=7, loc="upper right")
+    return _png(figure)
+
+
+def tightness(judged: Judged) -> bytes:
+    """Average precision of several detectors, the tighter a box must be."""
+    figure, axes = _axes("average precision over the IoU that a box must reach")
+    for number, name in enumerate(judged.said):
+        values = [ranked(judged, name, row).average_precision() for row in range(len(OVERLAPS))]
+        axes.plot(
+            OVERLAPS,
+            values,
+            color=_COLOURS[number % len(_COLOURS)],
+            marker=_MARKS[number % len(_MARKS)],
+            label=name,
+        )
+    axes.set_xlabel("IoU")
+    axes.set_ylabel("average precision")
     axes.set_ylim(0, 1.01)
     _legend(axes, fontsize=7, loc="lower left")
     return _png(figure)
@@ -111,6 +151,21 @@ def calibration(judged: Judged, names: Sequence[str]) -> bytes:
     axes.set_xlabel(f"score (a mark: {_FEW} boxes or more, the larger the more)")
     axes.set_ylabel("share of boxes that are right (IoU .5)")
     _legend(axes, fontsize=7, loc="upper left")
+    return _png(figure)
+
+
+def _curves(title: str, of: Sequence[tuple[str, Ranked]]) -> bytes:
+    """Precision over recall, a line for each."""
+    figure, axes = _axes(title)
+    for number, (words, whole) in enumerate(of):
+        recall, precision = _curve(whole)
+        label = f"{words} (AP50 {whole.average_precision():.3f})"
+        axes.plot(recall, precision, color=_COLOURS[number % len(_COLOURS)], label=label)
+    axes.set_xlabel("recall")
+    axes.set_ylabel("precision")
+    axes.set_xlim(0, 1.01)
+    axes.set_ylim(0, 1.01)
+    _legend(axes, fontsize=7, loc="lower left")
     return _png(figure)
 
 

@@ -18,18 +18,19 @@ from pipeline.detections import OUTCOMES, STAGES, Candidates, Detections, Parts
 from pipeline.runs import Json
 from pipeline.video import Frame
 
-FORM = 2  # of the rows; others are not gone on with
-MS = ("stage 1", "heatmap", "stage 2")
+FORM = 3  # of the rows; others are not gone on with
+MS = ("stage 1", "heatmap", "stage 2", "neonatal")
 COLUMNS = (
-    *("source", "frame", "time_s", "face", "outcome", "stage", "reason"),
+    *("source", "frame", "time_s", "face", "outcome", "stage", "by", "reason"),
     *("x1", "y1", "x2", "y2", "conf", "parts", "weak", "width", "height"),
-    *("ms_stage1", "ms_heatmap", "ms_stage2"),
+    *("ms_stage1", "ms_heatmap", "ms_stage2", "ms_neonatal"),
 )
 
 
 def row(frame: Frame, faces: Detections, given: int) -> Json:
     """What the journal keeps of a frame; ``given`` is the number of its input."""
     boxes, scores = faces.boxes.tolist(), faces.scores.tolist()  # as they are: they may be held
+    who = faces.by or ("",) * len(faces)
     return {
         "input": given,
         "name": frame.name,
@@ -40,11 +41,12 @@ def row(frame: Frame, faces: Detections, given: int) -> Json:
         "outcome": faces.outcome,
         "reason": faces.reason,
         "faces": [
-            {"box": box, "conf": score, "how": how}
-            for box, score, how in zip(boxes, scores, faces.how, strict=True)
+            {"box": box, "conf": score, "how": how, "by": by}
+            for box, score, how, by in zip(boxes, scores, faces.how, who, strict=True)
         ],
         "first": _scored(faces.first),
         "second": None if faces.second is None else _scored(faces.second),
+        "partner": None if faces.partner is None else _scored(faces.partner),
         "parts": _parts(faces.parts),
         "best": dict(faces.best),
         "weak": faces.weak,
@@ -58,7 +60,8 @@ def faces(row: Json) -> Detections:
     scores = np.array([face["conf"] for face in row["faces"]], np.float32)
     how = tuple(face["how"] for face in row["faces"])
     width, height = row["size"]
-    return Detections(boxes, scores, how, (width, height), row["reason"])
+    by = tuple(face["by"] for face in row["faces"] if face["by"])
+    return Detections(boxes, scores, how, (width, height), row["reason"], by=by)
 
 
 def append(folder: Path, rows: Iterable[Json]) -> None:
@@ -100,10 +103,10 @@ def csv_rows(each: Json) -> Iterator[Sequence[object]]:
     for number, face in enumerate(each["faces"]):
         stage = STAGES.get(face["how"], "none")
         box, score = [round(value, 2) for value in face["box"]], round(face["conf"], 4)
-        what = [number, face["how"], stage, each["reason"], *box, score]
+        what = [number, face["how"], stage, face["by"], each["reason"], *box, score]
         yield [*where, *what, *more]
     if not each["faces"]:
-        yield [*where, "", each["outcome"], "none", each["reason"], "", "", "", "", "", *more]
+        yield [*where, "", each["outcome"], "none", "", each["reason"], "", "", "", "", "", *more]
 
 
 def write(folder: Path, rows: Iterable[Json]) -> None:
@@ -141,18 +144,22 @@ def _coco(each: Json, picture: int) -> Iterator[Json]:
         x1, y1, x2, y2 = face["box"]
         box = [round(value, 2) for value in (x1, y1, x2 - x1, y2 - y1)]
         told = {"image_id": picture, "category_id": 1, "bbox": box, "score": round(face["conf"], 4)}
-        yield told | {"stage": STAGES[face["how"]]}
+        told |= {"stage": STAGES[face["how"]]}
+        yield told | ({"by": face["by"]} if face["by"] else {})
 
 
 class Tally:
-    """How many frames of each source had which outcome."""
+    """How many frames of each source had which outcome, and who found how many faces."""
 
     def __init__(self) -> None:
         self.counts: dict[str, Counter[str]] = {}
+        self.by: Counter[str] = Counter()  # of faces, where two detectors looked
 
-    def add(self, source: str, outcome: str) -> None:
+    def add(self, source: str, row: Json) -> None:
         """One more frame."""
-        self.counts.setdefault(source, Counter())[outcome] += 1
+        self.counts.setdefault(source, Counter())[row["outcome"]] += 1
+        faces = [face for face in row["faces"] if face["how"] != "held"]
+        self.by.update(face["by"] for face in faces if face["by"])
 
     def total(self) -> Counter[str]:
         """Over all sources."""
@@ -168,4 +175,8 @@ class Tally:
             | {outcome: counts[outcome] for outcome in OUTCOMES}
             for name, counts in sources.items()
         ]
-        return tables.as_text(rows) if rows else "no frame\n"
+        found = tables.as_text(rows) if rows else "no frame\n"
+        if self.by:
+            both, one, other = (self.by[who] for who in ("both", "two-stage", "neonatal"))
+            found += f"faces: {both} by both, {one} by two-stage alone, {other} by neonatal alone\n"
+        return found

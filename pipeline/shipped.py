@@ -17,6 +17,8 @@ STAGE1, FALLBACK = "parts-hardened", "heatmap-hardened"
 CLEAR, CLEAR_FALLBACK = "parts-clear", "heatmap-clear"
 # The yardstick: the whole face alone, on clear faces.
 CONTROL = "face-clear"
+# The second detector: one stage, HCC and DAN.
+NEONATAL = "neonatal-light"
 
 
 @dataclass(frozen=True)

@@ -1,33 +1,59 @@
 """Stage 1 at work: pictures -> letterboxed batch -> levels of the head -> boxes and heatmaps.
 
-Training data and detection both come through here, so that stage 2 sees the same in both.
+Training data and detection both come through here, so that stage 2 sees the same in both. So does
+every other network that is asked about pictures: the control, the neonatal detector.
 """
 
-import math
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline import cam, heatmaps, yolo
+from pipeline import cam, heatmaps, squares, yolo
 from pipeline import parts as ten
 from pipeline.boxes import clip
+from pipeline.devices import device_of
 from pipeline.errors import UserError
 from pipeline.heatmap_files import Stack
 from pipeline.heatmaps import Maps
 from pipeline.images import Letterbox, Picture
 from pipeline.recipe import Recipe
+from pipeline.squares import Loaded
 from pipeline.yolo import Found, Network
 
 Engine = Literal["ours", "grad-cam"]
-Loaded = list[tuple[Picture, Letterbox]]  # letterboxed pictures and how they were
+
+
+class Asked(Protocol):
+    """A network, taken apart: what it has seen on its levels, the boxes and the evidence of that.
+
+    What a level is, the network alone knows.
+    """
+
+    @property
+    def names(self) -> list[str]:
+        """Class names in the order of their ids."""
+
+    @property
+    def strides(self) -> list[int]:
+        """Pixels a cell, finest level first."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+
+    def look(self, batch: Tensor) -> list[Any]:
+        """Pictures (B, 3, H, W) in 0 to 1 through one forward pass."""
+
+    def boxes(self, levels: Any, conf: float, iou: float) -> list[Found]:  # noqa: ANN401
+        """The boxes of every picture, in pixels of the batch, best first."""
+
+    def evidence(self, levels: Any) -> list[cam.Level]:  # noqa: ANN401
+        """What class logits follow from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +62,7 @@ class Looked:
 
     numbers: list[int]  # which they are of those that were given
     batch: Tensor  # (B, 3, H, W) in 0 to 1
-    levels: list[cam.Level]
+    levels: list[Any]  # of the network's own kind
     letterboxes: list[Letterbox]
 
     @property
@@ -57,25 +83,21 @@ class Looked:
 
 @dataclass(frozen=True, eq=False)
 class Stage1:
-    """A network of the ten parts, and how it is asked."""
+    """A network of the ten parts (or of the face alone), and how it is asked."""
 
-    network: Network
+    network: Asked
     imgsz: int
     half: bool = False
     engine: Engine = "ours"
 
     @property
     def names(self) -> list[str]:
-        """The parts, in the order of their ids."""
-        return list(ten.PARTS)
+        """The parts, or the face, in the order of their ids."""
+        return list(ten.PARTS) if len(self.network.names) > 1 else self.network.names
 
     def letterbox(self, width: int, height: int) -> Letterbox:
         """Into the square of ``imgsz``, without its cells that would be padding alone."""
-        cell = max(self.network.strides)
-        scale = Letterbox(width, height, self.imgsz, self.imgsz).scale
-        # A side that is rounded down would shrink the whole picture with it.
-        sides = (math.ceil(side * scale / cell - 1e-6) * cell for side in (width, height))
-        return Letterbox(width, height, *sides)
+        return squares.letterbox(width, height, self.imgsz, max(self.network.strides))
 
     def load(self, picture: Picture) -> tuple[Picture, Letterbox]:
         """A picture, letterboxed."""
@@ -84,15 +106,8 @@ class Stage1:
 
     def look(self, loaded: Loaded) -> Iterator[Looked]:
         """One forward pass for each shape that there is among the pictures."""
-        alike: dict[tuple[int, ...], list[int]] = {}
-        for number, (picture, _) in enumerate(loaded):
-            alike.setdefault(picture.shape, []).append(number)
-        for numbers in alike.values():
-            pictures = np.stack([loaded[number][0] for number in numbers])  # (B, H, W, 3)
-            batch = torch.from_numpy(pictures).to(self.network.device).permute(0, 3, 1, 2)
-            scaled = (batch.half() if self.half else batch.float()) / 255
-            letterboxes = [loaded[number][1] for number in numbers]
-            yield Looked(numbers, scaled, self.network.look(scaled), letterboxes)
+        for numbers, batch, letterboxes in squares.alike(loaded, self.network.device, self.half):
+            yield Looked(numbers, batch, self.network.look(batch), letterboxes)
 
     def boxes(self, looked: Looked, conf: float, iou: float = yolo.NMS_IOU) -> list[Found]:
         """What was found in each picture, in its own pixels."""
@@ -105,9 +120,10 @@ class Stage1:
     def draw(self, looked: Looked, recipe: Recipe) -> Maps:
         """The maps of a batch, before they become bytes."""
         if self.engine == "ours":
-            return heatmaps.draw(looked.levels, recipe)
+            return heatmaps.draw(self.network.evidence(looked.levels), recipe)
         from pipeline.cam_reference import Logits, reference_maps
 
+        assert isinstance(self.network, Network)
         model = Logits(self.network.trunk, self.network.branches, self.network.device)
         return heatmaps.draw(looked.levels, recipe, partial(reference_maps, model, looked.batch))
 
@@ -152,7 +168,7 @@ def open_stage1(
         raise UserError(
             f"{weights}: weights for pictures of {network.channels} channels; stage 1 sees 3"
         )
-    check_side(imgsz, network)
+    check_side(imgsz, network.strides)
     if half:
         network.model.half()
     return Stage1(network, imgsz, half, engine)
@@ -166,46 +182,12 @@ def open_control(weights: Path, device: str, imgsz: int) -> Stage1:
             f"{weights}: weights for {', '.join(map(str, network.names))} in pictures of "
             f"{network.channels} channels; a control knows one class, the face, in pictures"
         )
-    check_side(imgsz, network)
+    check_side(imgsz, network.strides)
     return Stage1(network, imgsz)
 
 
-def check_side(imgsz: int, network: Network) -> None:
+def check_side(imgsz: int, strides: Sequence[int]) -> None:
     """An error for people if squares of this side have no whole cells on some level."""
-    coarsest = max(network.strides)
+    coarsest = max(strides)
     if imgsz < 1 or imgsz % coarsest:
         raise UserError(f"--imgsz {imgsz}: expected a multiple of {coarsest}")
-
-
-def device_of(text: str) -> torch.device:
-    """The device that is meant; '' is the first CUDA device if there is one, else the CPU."""
-    if not text:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(f"cuda:{text}" if text.isdigit() else text)
-    except RuntimeError:
-        device = torch.device("meta")  # none that computes
-    if device.type not in {"cpu", "cuda"}:
-        raise UserError(f"--device {text}: expected cpu, cuda or cuda:NUMBER")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"--device {text}: there is no such CUDA device here")
-    return device
-
-
-@contextmanager
-def repeatable(device: torch.device) -> Iterator[None]:
-    """Sums on a GPU in a fixed order: the same pictures give the same bytes, run after run.
-
-    On a CPU they are in order anyway, and asking costs seconds of imports inside torch.
-    """
-    if device.type == "cpu":
-        yield
-        return
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    before = torch.are_deterministic_algorithms_enabled()
-    warned = torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.use_deterministic_algorithms(mode=True, warn_only=True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(mode=before, warn_only=warned)

@@ -109,6 +109,7 @@ class _Training:
         return {"data": data.origin()}
 
     def _train(self, folder: Path, data: "Dataset", settings: Json, start: Path | None) -> None:
+        from pipeline.devices import mixed_pays
         from pipeline.yolo import training
 
         described = folder / "data.yaml"
@@ -117,7 +118,7 @@ class _Training:
         device = self.device if len(devices) > 1 else str(devices[0])
         more: Json = {"device": device, "workers": self.workers}
         more["cache"] = "ram" if self.cache else False
-        more["amp"] = self.mixed and training.mixed_pays(devices[0])
+        more["amp"] = self.mixed and mixed_pays(devices[0])
         if start is not None:
             more["pretrained"] = str(start)
         training.train(folder / "training", described, f"yolov5{self.size}.yaml", settings | more)
@@ -165,7 +166,7 @@ class _Training:
 
     def _devices(self) -> "list[torch.device]":
         """Where it is trained, each checked."""
-        from pipeline.stage1 import device_of
+        from pipeline.devices import device_of
 
         return [device_of(text.strip()) for text in self.device.split(",")]
 

@@ -69,8 +69,7 @@ class _Tuning:
     def run(self) -> Path:
         """Evolve and write; or find that it is there already."""
         from pipeline import dataset
-        from pipeline.stage1 import device_of
-        from pipeline.yolo import training
+        from pipeline.devices import device_of, mixed_pays
         from pipeline.yolo.evolution import Mutation, evolve, search
 
         if not 0 < self.probability <= 1 or self.variance <= 0 or self.generations < 1:
@@ -105,7 +104,7 @@ class _Tuning:
                 "model": f"yolov5{self.size}.yaml",
                 "data": str(folder / "data.yaml"),
                 "device": str(device),
-                "amp": training.mixed_pays(device),
+                "amp": mixed_pays(device),
                 "cache": "ram",
                 "task": "detect",
                 "project": str(folder),

@@ -5,14 +5,15 @@ from the features that stage 1 has just computed.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from pipeline import boxes as box
-from pipeline import heatmap_files, heatmaps, images, media, runs, shipped, yolo
+from pipeline import heatmap_files, heatmaps, runs, shipped, yolo
 from pipeline.detections import (
     FAINT,
     NO_FACE,
@@ -22,19 +23,18 @@ from pipeline.detections import (
     Candidates,
     Detections,
     Heatmap,
-    Hold,
     How,
     Parts,
 )
+from pipeline.detector import Detector
 from pipeline.errors import UserError
 from pipeline.heatmap_files import Stack
 from pipeline.images import Letterbox, Picture
-from pipeline.overlap import LARGE, THREADS, ahead, read_ahead
 from pipeline.parts import PARTS, WHOLE_FACE
 from pipeline.shipped import Shipped
-from pipeline.stage1 import Loaded, Looked, Stage1, open_stage1
+from pipeline.squares import Loaded
+from pipeline.stage1 import Looked, Stage1, open_stage1
 from pipeline.stage2 import Stage2, open_stage2
-from pipeline.video import Frame, Wanted, everything
 from pipeline.yolo import Found
 
 SEEN = 0.25  # from which score on a part counts as seen, as in the thesis
@@ -43,7 +43,7 @@ NO_EVIDENCE = 0.01  # if no part's best score reaches it, there was nothing to d
 
 
 @dataclass(frozen=True, eq=False)
-class TwoStage:
+class TwoStage(Detector[tuple[Picture, Letterbox]]):
     """A detector: picture -> :class:`Detections`.
 
     >>> detector = TwoStage.load()
@@ -97,48 +97,14 @@ class TwoStage:
         thresholds = (conf or believed, fallback_conf or told)
         return cls(first, second, *thresholds, iou, faces, keep, always)
 
-    def __call__(self, image: Picture | str | Path) -> Detections:
-        """A picture (H, W, 3) RGB uint8, or its file."""
-        picture = images.read(Path(image)) if isinstance(image, str | Path) else image
-        if not isinstance(picture, np.ndarray):
-            raise UserError(
-                f"a picture is a file, or an array of RGB uint8 (H, W, 3), not {type(image)}"
-            )
-        if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
-            raise UserError(
-                f"a picture is RGB uint8 (H, W, 3), not {picture.dtype} {picture.shape}"
-            )
-        faces = self.batch([self.first.load(picture)])[0]
-        return replace(faces, picture=picture)
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.first.network.device
 
-    def stream(
-        self,
-        source: str | Sequence[str],
-        batch: int = 8,
-        wanted: Wanted = everything,
-        reconnect: float = 0.0,
-        hold: float = 0.0,
-    ) -> Iterator[tuple[Frame, Detections]]:
-        """Every frame of pictures, videos, streams, in order; memory stays flat."""
-        for given in media.inputs([source] if isinstance(source, str) else source):
-            frames, holding = media.frames(given, wanted, reconnect), Hold(hold)
-            for frame, faces in self.look(frames, 1 if given.live else batch):
-                yield frame, holding.over(frame.seconds, faces)
-
-    def look(
-        self, frames: Iterator[Frame], batch: int, cut: int = 0
-    ) -> Iterator[tuple[Frame, Detections]]:
-        """Frames past both stages; while a batch is in the network, the next is made ready.
-
-        After every ``cut`` frames a batch ends: who goes on from there has the same batches.
-        """
-        depth = min(1, batch - 1)  # who wants frames one by one wants each at once
-        parts = read_ahead(_parts(frames, batch, cut), depth)
-        for part, loaded in ahead(self._prepared, parts, THREADS, depth):
-            found = iter(self.batch(loaded))
-            for frame in part:
-                unread = frame.picture is None
-                yield frame, Detections.empty(reason=frame.reason) if unread else next(found)
+    def ready(self, picture: Picture) -> tuple[Picture, Letterbox]:
+        """A picture, letterboxed."""
+        return self.first.load(picture)
 
     def batch(self, loaded: Loaded) -> list[Detections]:
         """Letterboxed pictures past both stages."""
@@ -188,10 +154,6 @@ class TwoStage:
                 why = few if len(found[number]) else NO_FACE
                 found[number] = replace(found[number], reason=why)
         return found
-
-    def _prepared(self, part: list[Frame]) -> tuple[list[Frame], Loaded]:
-        pictures = [frame.picture for frame in part if frame.picture is not None]
-        return part, [self.first.load(picture) for picture in pictures]
 
     def _found(self, found: Found, letterbox: Letterbox) -> Detections:
         """What stage 1 says of a picture."""
@@ -243,20 +205,6 @@ def _reason(one: Detections, seen: int, wanted: int) -> str:
     return FAINT if enough else NOTHING_SEEN
 
 
-def _parts(frames: Iterator[Frame], size: int, cut: int) -> Iterator[list[Frame]]:
-    """Frames in order, so many at once; fewer where they are large."""
-    part: list[Frame] = []
-    held = 0
-    for number, frame in enumerate(frames, 1):
-        part.append(frame)
-        held += 0 if frame.picture is None else frame.picture.nbytes
-        if len(part) == size or held > LARGE or (cut and number % cut == 0):
-            yield part
-            part, held = [], 0
-    if part:
-        yield part
-
-
 def _check_pair(path: Path, imgsz: int, behind: Path, second: Stage2) -> None:
     """Stage 2 knows the heatmaps of one stage 1 alone, at one size."""
     if second.stage1 != runs.sha256(path):
@@ -274,4 +222,4 @@ def _check_pair(path: Path, imgsz: int, behind: Path, second: Stage2) -> None:
 
 def _goes_behind(one: Shipped, sha256: str) -> bool:
     """Whether shipped weights are a stage 2 for a stage 1."""
-    return bool(yolo.about(one.path).get("stage1", {}).get("sha256") == sha256)
+    return bool(one.card.get("about", {}).get("stage1", {}).get("sha256") == sha256)

@@ -88,6 +88,7 @@ class Weights:
             "sources": manifest["sources"],
             "data": _data(manifest["data"]),
             "faces": _data(manifest["faces"]) if "faces" in manifest else None,
+            "more": {name: _data(one) for name, one in manifest.get("more", {}).items()},
             "scores": manifest["scores"],
             "made": {key: value for key, value in manifest["made"].items() if key != "command"},
             "terms": TERMS,

@@ -231,7 +231,7 @@ def test_a_batch_ends_early_where_frames_are_large(monkeypatch):
     it = detector(first)
     look = first.look
     first.look = lambda loaded: sizes.append(len(loaded)) or look(loaded)
-    monkeypatch.setattr("pipeline.two_stage.LARGE", 3 * picture(1).nbytes - 1)
+    monkeypatch.setattr("pipeline.detector.LARGE", 3 * picture(1).nbytes - 1)
     frames = (Frame(picture(1), str(number), "x", number) for number in range(7))
     assert len(list(it.look(frames, 4))) == 7
     assert sizes == [3, 3, 1]

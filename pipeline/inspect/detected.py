@@ -2,14 +2,14 @@
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import overload
+from typing import NamedTuple, overload
 
 from pipeline import runs
 from pipeline.errors import UserError
 from pipeline.inspect.messages import Pair, Part, Scored
-from pipeline.inspect.record import Looks, Record, Said, Shot, beside
+from pipeline.inspect.record import Looks, Record, Said, Shot, beside, pair_of
 from pipeline.inspect.truth import Truth
 from pipeline.journal import Journal
 from pipeline.parts import PARTS
@@ -28,28 +28,14 @@ def read(folder: Path, config: Json, truth: Truth) -> Record:
     complete = bool((runs.read_json(folder / "summary.json") or {}).get("complete"))
     lines, old = _lines(folder)
     where = Path(config.get("folder") or Path.cwd())
-    first, second = (str(weights.get(key) or "") for key in ("stage1", "fallback"))
-    alone = settings.get("fallback") is None
     least = 1.0 if old else float(settings.get("least", 1.0))
-    conf, fallback_conf = float(settings["conf"]), float(settings["fallback_conf"])
-    pair: Pair = {
-        "name": first if alone else f"{first} + {second}",
-        "first": first,
-        "second": None if alone else second,
-        "conf": conf,
-        "fallback_conf": fallback_conf,
-        "floor": min(conf, least),
-        "fallback_floor": min(fallback_conf, least),
-        "undrawn": "",
-    }
-    behind = "" if alone else beside(where, second)
-    looks = Looks(beside(where, first), settings["stage1"], settings["imgsz"], behind)
+    ways = _ways(settings, weights, where, least)
     return Record(
         folder,
         "detect",
-        Rows(lines, where, truth, config.get("bytes", {})),
-        [pair],
-        [looks if first else None],
+        Rows(lines, where, truth, config.get("bytes", {}), [way.say for way in ways]),
+        [way.pair for way in ways],
+        [way.looks for way in ways],
         complete=complete,
         warnings=[_OLD] if old else [],
         settings=_words(config),
@@ -61,11 +47,82 @@ def read(folder: Path, config: Json, truth: Truth) -> Record:
     )
 
 
+class Way(NamedTuple):
+    """One way to read a run: whose boxes they are, and where their thresholds stand."""
+
+    pair: Pair
+    looks: Looks | None  # what draws its heatmaps; none: nobody knows the weights
+    say: Callable[[Json], Said]  # what it said, in a row of the run
+
+
+def _ways(settings: Json, weights: Json, where: Path, least: float) -> list[Way]:
+    """One for each detector that looked; before two, what they said together."""
+    detector = settings.get("detector", "two-stage")
+    if detector == "neonatal":
+        return [_neonatal(settings, weights, where, least, "conf", "imgsz", "first")]
+    pair = _stages(settings, weights, where, least)
+    if detector == "two-stage":
+        return [pair]
+    partner = _neonatal(
+        settings, weights, where, least, "neonatal_conf", "neonatal_imgsz", "partner"
+    )
+    conf = min(pair.pair["conf"], partner.pair["conf"])
+    both: Pair = {**pair.pair, "name": "both", "conf": conf, "floor": conf}
+    both["fallback_floor"] = both["fallback_conf"]
+    return [Way(both, pair.looks, _together), pair, partner]
+
+
+def _stages(settings: Json, weights: Json, where: Path, least: float) -> Way:
+    first, second = (str(weights.get(key) or "") for key in ("stage1", "fallback"))
+    alone = settings.get("fallback") is None
+    name = first if alone else f"{first} + {second}"
+    behind = "" if alone else second
+    confs = float(settings["conf"]), float(settings["fallback_conf"])
+    looks = Looks(
+        beside(where, first),
+        settings["stage1"],
+        settings["imgsz"],
+        beside(where, behind) if behind else "",
+    )
+    return Way(
+        pair_of(name, (first, behind or None), confs, least),
+        looks if first else None,
+        lambda row: Said(row["first"], row["second"], row["best"]),
+    )
+
+
+def _neonatal(
+    settings: Json, weights: Json, where: Path, least: float, conf: str, imgsz: str, said: str
+) -> Way:
+    name = weights["neonatal"]
+    looks = Looks(beside(where, name), settings["neonatal"], settings[imgsz])
+    pair = pair_of(name, (name, None), (float(settings[conf]), 1.0), least)
+    return Way(pair, looks, lambda row: Said(row[said], None, {}))
+
+
+def _together(row: Json) -> Said:
+    """The faces of both detectors, merged, as the run has them: nothing lies under thresholds."""
+    kinds: dict[str, list[Scored]] = {"found": [], "recovered": []}
+    for face in sorted(row["faces"], key=lambda face: -float(face["conf"])):
+        if face["how"] in kinds:  # what is held the page holds itself
+            kinds[face["how"]].append({"box": face["box"], "score": face["conf"]})
+    asked = row["second"] is not None
+    return Said(kinds["found"], kinds["recovered"] if asked else None, row["best"])
+
+
 class Rows(Sequence[Shot]):
     """The frames of a run; a line is read when its frame is asked for."""
 
-    def __init__(self, lines: list[str], where: Path, truth: Truth, sizes: dict[str, int]) -> None:
+    def __init__(
+        self,
+        lines: list[str],
+        where: Path,
+        truth: Truth,
+        sizes: dict[str, int],
+        say: Sequence[Callable[[Json], Said]],
+    ) -> None:
         self.lines, self.where, self.truth, self.sizes = lines, where, truth, sizes
+        self.say = say
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -76,7 +133,7 @@ class Rows(Sequence[Shot]):
     def __getitem__(self, index: slice) -> "Rows": ...
     def __getitem__(self, index: int | slice) -> "Shot | Rows":
         if isinstance(index, slice):
-            return Rows(self.lines[index], self.where, self.truth, self.sizes)
+            return Rows(self.lines[index], self.where, self.truth, self.sizes, self.say)
         try:
             return self._shot(json.loads(self.lines[index]))
         except (ValueError, KeyError, TypeError) as error:
@@ -102,8 +159,9 @@ class Rows(Sequence[Shot]):
             number=row["number"],
             seconds=row["seconds"],
             size=(width, height),
-            outcome=row["outcome"],
-            said=(Said(row["first"], row["second"], row["best"]),),
+            # Of two detectors each has its own outcome, which follows from what it said.
+            outcome=row["outcome"] if len(self.say) == 1 or not width else None,
+            said=tuple(say(row) for say in self.say),
             reason=row["reason"],
             weak=row["weak"],
             parts=parts,

@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline import runs
 from pipeline.dataset import EMPTY, Dataset
 from pipeline.inspect.messages import Pair, Scored
-from pipeline.inspect.record import Looks, Record, Said, Shot
+from pipeline.inspect.record import Looks, Record, Said, Shot, pair_of
 from pipeline.parts import PARTS
 from pipeline.runs import Json
 
@@ -48,22 +48,9 @@ def _files(folder: Path) -> list[Path]:
 def _pairs(manifest: Json) -> Iterator[Pair]:
     """Each second stage behind its first, and each first alone; the last pair first."""
     for name, (first, conf, fallback_conf) in reversed(manifest.get("pairs", {}).items()):
-        yield _pair(f"{first} + {name}", first, name, conf, fallback_conf)
+        yield pair_of(f"{first} + {name}", (first, name), (conf, fallback_conf), LOWEST)
     for first, conf in manifest["thresholds"].items():
-        yield _pair(first, first, None, conf, 1.0)
-
-
-def _pair(name: str, first: str, second: str | None, conf: float, fallback_conf: float) -> Pair:
-    return {
-        "name": name,
-        "first": first,
-        "second": second,
-        "conf": conf,
-        "fallback_conf": fallback_conf,
-        "floor": LOWEST,
-        "fallback_floor": LOWEST,
-        "undrawn": "",
-    }
+        yield pair_of(first, (first, None), (conf, 1.0), LOWEST)
 
 
 def _looks(manifest: Json, pair: Pair) -> Looks | None:

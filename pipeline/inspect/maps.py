@@ -23,7 +23,8 @@ from pipeline.recipe import Recipe, saved
 from pipeline.runs import Json
 
 if TYPE_CHECKING:  # it brings torch, which saved heatmaps need not wait for
-    from pipeline.stage1 import Loaded, Stage1
+    from pipeline.squares import Loaded
+    from pipeline.stage1 import Stage1
 
 METHODS: list[Method] = [
     {"name": "gradcam++", "words": "Grad-CAM++: positive gradients, weighed by their own size"},
@@ -35,6 +36,7 @@ METHODS: list[Method] = [
 ]
 _SAMPLE = 24  # frames that tell how strong the strongest evidence is
 _KEPT = 200  # heatmaps
+_ALL = 3  # levels that the page knows: of a network that has more, these are all
 
 
 class Artist:
@@ -58,9 +60,14 @@ class Artist:
     @cached_property
     def stage(self) -> "Stage1":
         """The network."""
+        from pipeline.neonatal import files
+        from pipeline.neonatal.trained import open_neonatal
         from pipeline.stage1 import open_stage1
 
-        return open_stage1(shipped.find(self.looks.weights), "", self.looks.imgsz)
+        weights = shipped.find(self.looks.weights)
+        if files.about(weights) is not None:
+            return open_neonatal(weights, "", self.looks.imgsz)
+        return open_stage1(weights, "", self.looks.imgsz)
 
     @cached_property
     def usual(self) -> Recipe:
@@ -68,7 +75,7 @@ class Artist:
         from pipeline import yolo
 
         if not self.looks.second:
-            return Recipe()
+            return Recipe(levels=tuple(range(len(self.stage.network.strides))))
         recipe = yolo.about(shipped.find(self.looks.second)).get("recipe")
         return saved(recipe) if recipe else Recipe()
 
@@ -77,18 +84,23 @@ class Artist:
         from pipeline import heatmaps
 
         recipe = replace(self.usual, compose="stack", scale="fixed")
+        count = len(self.stage.network.strides)
         if method:
-            recipe = replace(recipe, method=method, levels=levels or recipe.levels)
-        heatmaps.check(recipe)
+            every = tuple(range(count)) if len(levels) == _ALL else levels
+            recipe = replace(recipe, method=method, levels=every or recipe.levels)
+        heatmaps.check(recipe, count)
         recipe = replace(recipe, peak=self._peak(recipe))
         picture = self.album.original(self.record.shots[index])
         looked = next(self.stage.look([self.stage.load(picture)]))
         both = [recipe, replace(recipe, compose="average")]
         (maps, stacks), (_, averages) = self.stage.heatmaps(looked, both)
+        names = self.stage.names
         facts = heatmap_files.facts_of(
-            recipe, PARTS, looked.squares[0], **heatmaps.score_facts(maps, PARTS)[0]
+            recipe, names, looked.squares[0], **heatmaps.score_facts(maps, names)[0]
         )
-        return _told(index, facts, stacks[0], averages[0], on_the_spot=True)
+        # Of one class there is one map, which is the average.
+        stack = stacks[0] if len(names) == len(PARTS) else stacks[0][:0]
+        return _told(index, facts, stack, averages[0], on_the_spot=True)
 
     def _peak(self, recipe: Recipe) -> float:
         """What becomes the brightest colour: as for training, else measured on the run."""

@@ -110,6 +110,23 @@ class Believed:
         return outcome_of(self.stages)
 
 
+def pair_of(
+    name: str, weights: tuple[str, str | None], confs: tuple[float, float], least: float
+) -> Pair:
+    """A pair at its thresholds, of which the run has kept all candidates from ``least`` on."""
+    conf, fallback_conf = confs
+    return {
+        "name": name,
+        "first": weights[0],
+        "second": weights[1],
+        "conf": conf,
+        "fallback_conf": fallback_conf,
+        "floor": min(conf, least),
+        "fallback_floor": min(fallback_conf, least),
+        "undrawn": "",
+    }
+
+
 def beside(folder: Path, weights: str) -> str:
     """Weights as they were named: a file, seen from that folder, or shipped ones."""
     path = folder / Path(weights).expanduser()

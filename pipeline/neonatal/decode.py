@@ -29,8 +29,11 @@ def answers(
     conf: float,
     iou: float,
     most: int = 300,
+    into_nms: int = 1000,
 ) -> Answers:
     """Every face at or above ``conf``: score = p ** alpha * D ** (1 - alpha), of which NMS keeps.
+
+    ``most``: faces of a picture; ``into_nms``: anchors of it among which they are sought.
 
     Without a predicted quality, or with alpha 1, the score is the probability itself.
     """
@@ -40,17 +43,24 @@ def answers(
         for level, own in zip(levels, anchors, strict=True)
     ]
     boxes, scores, picture = (torch.cat(each) for each in zip(*parts, strict=True))
+    count = len(levels[0].features)
+    if len(scores) > into_nms:  # rarely; a network that has learned nothing is sure of nothing
+        best = _first_of_each(scores.argsort(descending=True), picture, into_nms, count)
+        boxes, scores, picture = boxes[best], scores[best], picture[best]
     boxes = clip_boxes_to_image(boxes, size)
-    kept = batched_nms(boxes, scores, picture, iou)  # best first
-    kept = kept[:most] if len(levels[0].features) == 1 else _first_of_each(kept, picture, most)
+    kept = _first_of_each(batched_nms(boxes, scores, picture, iou), picture, most, count)
     return Answers(boxes[kept], scores[kept], picture[kept])
 
 
-def _first_of_each(kept: Tensor, picture: Tensor, most: int) -> Tensor:
-    """Of each picture the first so many, in the same order."""
-    of = picture[kept]
-    before = (of[:, None] == of[None, :]).tril(-1).sum(dim=1)
-    return kept[before < most]
+def _first_of_each(order: Tensor, picture: Tensor, most: int, count: int) -> Tensor:
+    """Of each of ``count`` pictures the first so many, in the same order."""
+    if len(order) <= most:
+        return order
+    chosen = torch.zeros(len(order), dtype=torch.bool, device=order.device)
+    for number in range(count):
+        (places,) = (picture[order] == number).nonzero(as_tuple=True)
+        chosen[places[:most]] = True
+    return order[chosen]
 
 
 def _of_level(

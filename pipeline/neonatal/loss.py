@@ -44,10 +44,10 @@ def losses(
     """The loss of a batch; ``anchors`` (N, 4) of all levels, one assignment a picture."""
     labels = torch.stack([each.labels for each in assigned])  # (B, N)
     truth = torch.stack([each.boxes for each in assigned])  # (B, N, 4)
-    logits = torch.cat([level.scores for level in levels], dim=1)
+    logits = torch.cat([level.scores for level in levels], dim=1).float()
     positive = labels == 1
     count = positive.sum().clamp(min=1)
-    deltas = torch.cat([flat(level.deltas, 4) for level in levels], dim=1)[positive]
+    deltas = torch.cat([flat(level.deltas, 4) for level in levels], dim=1)[positive].float()
     placed = anchors.expand_as(truth)[positive]
     wanted = CODER.encode_single(truth[positive], placed)
     box = functional.smooth_l1_loss(deltas, wanted, beta=1 / 9, reduction="sum") / count
@@ -58,7 +58,7 @@ def losses(
         decoded = CODER.decode_single(deltas.detach(), placed)
         target = quality_of(decoded, truth[positive], architecture.quality)
         quality = functional.binary_cross_entropy_with_logits(
-            torch.cat(said, dim=1)[positive], target, reduction="sum"
+            torch.cat(said, dim=1)[positive].float(), target, reduction="sum"
         )
         quality = quality / count
     return Losses(focal(logits, labels), second, box, quality, ratio(labels), ratio(told))
@@ -120,5 +120,5 @@ def _second(
         told.append(dynamic(own, flat(kept, 1)[..., 0], architecture.labels))
     if not said:
         return labels.new_zeros(()), labels
-    answers, learned = torch.cat(said, dim=1), torch.cat(told, dim=1)
+    answers, learned = torch.cat(said, dim=1).float(), torch.cat(told, dim=1)
     return focal(answers, learned), learned

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from pipeline.neonatal.architecture import ANCHORS, STRIDES, Architecture
@@ -37,10 +38,16 @@ class Level:
 class Network(nn.Module):
     """One of the four settings; what they share has the same names."""
 
+    mean: Tensor
+    spread: Tensor
+
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture, channels = architecture, architecture.channels
         levels = range(FIRST, FIRST + len(STRIDES))
+        # As torchvision's backbones were trained.
+        for name, values in (("mean", (0.485, 0.456, 0.406)), ("spread", (0.229, 0.224, 0.225))):
+            self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
         self.body = Body(architecture.backbone)
         self.pyramid = Pyramid(self.body.channels, channels)
         self.context = nn.ModuleList(Context(channels) for _ in levels)
@@ -57,8 +64,8 @@ class Network(nn.Module):
         )
 
     def forward(self, pictures: Tensor) -> list[Level]:
-        """Normalised pictures (B, 3, H, W), of sides that 64 divides -> P2 to P6."""
-        pyramids = self.pyramid(self.body(pictures))
+        """Pictures (B, 3, H, W) in 0 to 1, of sides that 64 divides -> P2 to P6."""
+        pyramids = self.pyramid(self.body((pictures - self.mean) / self.spread))
         found = []
         for number, (lateral, merged) in enumerate(
             zip(pyramids.lateral, pyramids.merged, strict=True)

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from pipeline.neonatal.blocks import head
 
-_FIELD = 5  # cells of a side that one logit depends on: two convolutions of three
+FIELD = 5  # cells of a side that one logit depends on: two convolutions of three
 _HIDDEN = 64
 
 
@@ -28,7 +28,14 @@ class Second(nn.Module):
 
     def forward(self, features: Tensor, lateral: Tensor, kept: Tensor) -> Tensor:
         """Logits (B, A, H, W) everywhere; ``kept`` (B, H, W) tells where an anchor was kept."""
-        seen = features + lateral * self._masks(kept[:, None].to(lateral))
+        return self.classified(self.seen(features, lateral, kept))
+
+    def seen(self, features: Tensor, lateral: Tensor, kept: Tensor) -> Tensor:
+        """What the classifier works on (B, C, H, W): the level, and what the masks let through."""
+        return features + lateral * self._masks(kept[:, None].to(lateral))
+
+    def classified(self, seen: Tensor) -> Tensor:
+        """Logits (B, A, H, W) of that."""
         logits: Tensor = self.logits(functional.relu(self.hidden(seen)))
         return logits
 
@@ -36,11 +43,11 @@ class Second(nn.Module):
         """The kept cells (M, 3), as picture, row, column, and their logits (M, A) alone."""
         cells = kept.nonzero()
         height, width = kept.shape[1:]
-        if len(cells) * _FIELD**2 > kept.numel():  # windows that overlap so much cost more than all
+        if len(cells) * FIELD**2 > kept.numel():  # windows that overlap so much cost more than all
             dense = self(features, lateral, kept).permute(0, 2, 3, 1)
             return cells, dense[kept]
-        rows, row_inside = _around(cells[:, 1], height, _FIELD // 2)
-        columns, column_inside = _around(cells[:, 2], width, _FIELD // 2)
+        rows, row_inside = _around(cells[:, 1], height, FIELD // 2)
+        columns, column_inside = _around(cells[:, 2], width, FIELD // 2)
         inside = (row_inside[:, :, None] & column_inside[:, None, :])[:, None].to(features)
         place = (cells[:, 0, None, None], slice(None), rows[:, :, None], columns[:, None, :])
         masks = self._masks(kept[:, None].to(lateral))[place].permute(0, 3, 1, 2)

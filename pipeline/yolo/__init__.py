@@ -119,6 +119,10 @@ class Network:
         """One forward pass: everything that boxes and heatmaps are made of."""
         return cam.look(self.trunk(batch), self.branches)
 
+    def evidence(self, levels: list[cam.Level]) -> list[cam.Level]:
+        """What class logits follow from: the levels themselves."""
+        return levels
+
     @torch.no_grad()
     def boxes(
         self, levels: Sequence[cam.Level], conf: float, iou: float, most: int = 300
@@ -152,6 +156,11 @@ def checkpoint(path: Path) -> Json:
         raise UserError(f"{path}: not a file of weights (NAME.pt)")
     try:
         content: Json = torch_safe_load(str(path), safe_only=True)[0]
+        if "model" not in content and ABOUT in content:
+            raise UserError(
+                f"{path}: weights of the neonatal detector (--detector neonatal); here a YOLO's "
+                "are wanted"
+            )
         content["model"] = content.get("ema") or content["model"]
     except _NO_WEIGHTS as error:
         raise UserError(

@@ -249,14 +249,6 @@ def _cut(results: Path, epochs: int) -> None:
         runs.write_text(results, text)
 
 
-def mixed_pays(device: torch.device) -> bool:
-    """Whether mixed precision pays on a device: on GPUs, and on processors with bfloat16."""
-    if device.type == "cpu":
-        probe = torch.cpu
-        return bool(probe._is_avx512_bf16_supported() or probe._is_amx_tile_supported())  # noqa: SLF001 - there is no public way
-    return True
-
-
 def _amp_works(model: nn.Module) -> bool:
     """In place of Ultralytics' check, which downloads a model to compare with.
 

@@ -1,0 +1,92 @@
+"""The neonatal detector: picture -> :class:`~pipeline.detections.Detections`."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from pipeline import shipped, yolo
+from pipeline.detections import NOTHING_LIKE, SUSPECTED, Candidates, Detections, How
+from pipeline.detector import Detector
+from pipeline.errors import UserError
+from pipeline.images import Letterbox, Picture
+from pipeline.neonatal import files
+from pipeline.neonatal.trained import open_neonatal
+from pipeline.squares import Loaded
+from pipeline.stage1 import Looked, Stage1
+from pipeline.yolo import Found
+
+LEAST = 0.05  # under this score no candidate for a face is kept
+
+
+@dataclass(frozen=True, eq=False)
+class NeonatalDetector(Detector[tuple[Picture, Letterbox]]):
+    """A detector of one stage for faces in wards.
+
+    >>> detector = NeonatalDetector.load()
+    >>> detector("frame.jpg").boxes
+    >>> for frame, faces in detector.stream("ward.mp4"): ...
+    """
+
+    stage: Stage1
+    conf: float  # from which on a face is believed
+    iou: float = yolo.NMS_IOU
+
+    @classmethod
+    def load(
+        cls,
+        weights: str = shipped.NEONATAL,
+        *,
+        device: str = "",
+        half: bool = False,
+        imgsz: int = 0,
+        conf: float = 0.0,
+        iou: float = yolo.NMS_IOU,
+    ) -> "NeonatalDetector":
+        """Weights by name or file; 0: what the weights say."""
+        path = shipped.find(weights)
+        stage = open_neonatal(path, device, imgsz, half)
+        for name, value in (("conf", conf), ("iou", iou)):
+            if not 0 <= value <= 1:
+                raise UserError(f"--{name} {value:g}: expected a number between 0 and 1")
+        return cls(stage, conf or (files.about(path) or {})["threshold"], iou)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.stage.network.device
+
+    def ready(self, picture: Picture) -> tuple[Picture, Letterbox]:
+        """A picture, letterboxed."""
+        return self.stage.load(picture)
+
+    def batch(self, loaded: Loaded) -> list[Detections]:
+        """Letterboxed pictures past the network."""
+        found: dict[int, Detections] = {}
+        start = time.perf_counter()
+        for looked in self.stage.look(loaded):
+            boxes = self.stage.boxes(looked, min(self.conf, LEAST), self.iou)
+            ms = (time.perf_counter() - start) * 1000 / len(boxes)
+            found |= zip(looked.numbers, self._found(looked, boxes, ms), strict=True)
+            start = time.perf_counter()
+        return [found[number] for number in range(len(loaded))]
+
+    def _found(self, looked: Looked, found: list[Found], ms: float) -> list[Detections]:
+        how: How = "found"
+        out = []
+        for one, letterbox in zip(found, looked.letterboxes, strict=True):
+            sure = one.scores >= np.float32(self.conf)
+            why = SUSPECTED if len(one.scores) else NOTHING_LIKE
+            out.append(
+                Detections(
+                    one.boxes[sure],
+                    one.scores[sure],
+                    (how,) * int(sure.sum()),
+                    (letterbox.width, letterbox.height),
+                    reason="" if sure.any() else why,
+                    first=Candidates(one.boxes, one.scores),
+                    ms={"neonatal": ms},
+                )
+            )
+        return out

@@ -1,0 +1,115 @@
+"""Weights on disk: tensors in half precision, and how they are to be used; no code."""
+
+import pickle
+from collections import OrderedDict
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torchvision.models import get_model_weights
+
+from pipeline.errors import UserError
+from pipeline.neonatal.architecture import Architecture, Backbone
+from pipeline.neonatal.network import Network
+from pipeline.runs import Json
+
+KIND = "neonatal"
+HUB = "hub"  # in the place of a file: torchvision's own, from the network
+_MODELS = {"resnet50": "resnet50", "resnet18": "resnet18", "mobilenet_v3": "mobilenet_v3_large"}
+_NO_TENSORS = (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError)
+_TOP = ("fc.", "classifier.")  # of a backbone: what knows the classes of ImageNet
+
+
+def publish(path: Path, network: Network, about: Json) -> None:
+    """Write a network, and what detection must know of it."""
+    state = {
+        name: each.half() if each.is_floating_point() else each
+        for name, each in network.state_dict().items()
+    }
+    said = about | {"kind": KIND, "architecture": asdict(network.architecture)}
+    partial = path.with_suffix(".partial")
+    torch.save({"uncover": said, "state": state}, partial)
+    partial.replace(path)
+
+
+def about(path: Path) -> Json | None:
+    """What is written into weights of this detector; none: it is another file."""
+    content = _content(path)
+    said = content.get("uncover") if isinstance(content, dict) else None
+    return said if isinstance(said, dict) and said.get("kind") == KIND else None
+
+
+def load(path: Path) -> tuple[Network, Json]:
+    """The network in a file of weights, and what is said of it."""
+    said = about(path)
+    if said is None:
+        raise UserError(f"{path}: no weights of the neonatal detector ('uncover train neonatal')")
+    try:
+        network = Network(Architecture(**_tuples(said["architecture"])))
+        network.load_state_dict(_state(path))
+    except _NO_TENSORS as error:
+        raise UserError(f"{path}: damaged, or of another version: {_first_line(error)}") from error
+    return network, said
+
+
+def begin_with(network: Network, path: Path) -> int:
+    """Take over from weights what has the same name and shape; how many tensors that were."""
+    if about(path) is None:
+        raise UserError(f"{path}: no weights of the neonatal detector ('uncover train neonatal')")
+    own = network.state_dict()
+    fitting = {
+        name: each
+        for name, each in _state(path).items()
+        if name in own and own[name].shape == each.shape
+    }
+    if not any(name.startswith("body.") for name in fitting):
+        raise UserError(f"{path}: weights of another backbone")
+    network.load_state_dict(fitting, strict=False)
+    return len(fitting)
+
+
+def backbone(network: Network, name: Backbone, source: str) -> None:
+    """Give the backbone torchvision's weights, from a file, or if told so from its hub."""
+    if source == HUB:
+        state = get_model_weights(_MODELS[name]).DEFAULT.get_state_dict(progress=True)
+    else:
+        state = _content(Path(source).expanduser())
+    if not isinstance(state, dict) or not all(isinstance(each, Tensor) for each in state.values()):
+        raise UserError(f"--backbone-weights {source}: no state_dict of a {name}")
+    kept = OrderedDict((key, each) for key, each in state.items() if not key.startswith(_TOP))
+    own = network.body.features.state_dict()
+    wrong = sorted({*own} - {*kept}) + [
+        key for key, each in kept.items() if key in own and own[key].shape != each.shape
+    ]
+    if wrong:
+        raise UserError(
+            f"--backbone-weights {source}: no weights of a {name}; {len(wrong)} tensors are "
+            f"missing or of another shape, e.g. {wrong[0]}"
+        )
+    network.body.features.load_state_dict({key: kept[key] for key in own})
+
+
+def _state(path: Path) -> dict[str, Tensor]:
+    content = _content(path)
+    assert isinstance(content, dict)
+    state: dict[str, Tensor] = content["state"]
+    return state
+
+
+def _content(path: Path) -> object:
+    """What a file holds, if it is tensors and plain values alone."""
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such file")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except _NO_TENSORS:
+        return None
+
+
+def _tuples(settings: Json) -> Json:
+    return {key: tuple(one) if isinstance(one, list) else one for key, one in settings.items()}
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n", maxsplit=1)[0]

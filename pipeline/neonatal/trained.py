@@ -1,0 +1,131 @@
+"""A trained network as :class:`~pipeline.stage1.Stage1` asks it: levels, boxes, evidence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline import cam, yolo
+from pipeline.devices import device_of
+from pipeline.errors import UserError
+from pipeline.neonatal import files
+from pipeline.neonatal.anchors import Anchors
+from pipeline.neonatal.architecture import STRIDES
+from pipeline.neonatal.decode import answers
+from pipeline.neonatal.network import Level, Network
+from pipeline.neonatal.second import FIELD
+from pipeline.runs import Json
+from pipeline.stage1 import Stage1, check_side, open_control
+from pipeline.yolo import Found
+
+NAMES = ("face",)
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A network, its anchors, and how class and quality are weighed."""
+
+    model: Network
+    alpha: float = 1.0  # score = p ** alpha * D ** (1 - alpha)
+    anchors: Anchors = field(default_factory=Anchors)
+
+    @property
+    def names(self) -> list[str]:
+        """Of its one class."""
+        return list(NAMES)
+
+    @property
+    def strides(self) -> list[int]:
+        """Pixels a cell, finest level first."""
+        return list(STRIDES)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.model.mean.device
+
+    @torch.no_grad()
+    def look(self, batch: Tensor) -> list[Level]:
+        """One forward pass: everything that boxes and heatmaps are made of."""
+        found: list[Level] = self.model(batch.contiguous(memory_format=torch.channels_last))
+        return found
+
+    @torch.no_grad()
+    def boxes(self, levels: Sequence[Level], conf: float, iou: float) -> list[Found]:
+        """The boxes of every picture, in pixels of the batch."""
+        height, width = (side * STRIDES[0] for side in levels[0].features.shape[2:])
+        placed = self.anchors.levels(height, width, levels[0].features.device)
+        theta = self.model.architecture.theta
+        found = answers(levels, placed, theta, self.alpha, conf, iou)
+        values = (found.boxes, found.scores, found.picture)
+        boxes, scores, picture = (each.cpu().numpy() for each in values)
+        return [
+            Found(boxes[own], scores[own], np.zeros(int(own.sum()), np.int64))
+            for own in (picture == number for number in range(len(levels[0].features)))
+        ]
+
+    @torch.no_grad()
+    def evidence(self, levels: Sequence[Level]) -> list[cam.Level]:
+        """What the class logits follow from: of each cell the best of its anchors counts.
+
+        Where a level has two steps, the second is explained, on the features that it works on.
+        """
+        return [
+            self._first(level, number) if level.second is None else self._both(level)
+            for number, level in enumerate(levels)
+        ]
+
+    def _first(self, level: Level, number: int) -> cam.Level:
+        head = self.model.first[number]
+        branch = cam.Branch(lambda seen: head(seen).amax(dim=1, keepdim=True), 0)
+        logits = level.logits.amax(dim=1, keepdim=True)
+        return cam.Level(level.features, level.features, logits, branch)
+
+    def _both(self, level: Level) -> cam.Level:
+        assert level.second is not None
+        kept = level.kept(self.model.architecture.theta)  # (B, A, H, W)
+        seen = level.second.seen(level.features, level.lateral, kept.any(dim=1))
+        said = level.second.classified(seen)
+        # Of a dropped anchor the second step knows nothing: there the first has had its say.
+        logits = torch.where(kept, said, level.logits).amax(dim=1, keepdim=True)
+        second = level.second
+
+        def tail(part: Tensor) -> Tensor:
+            return second.classified(part).amax(dim=1, keepdim=True)
+
+        return cam.Level(seen, seen, logits, cam.Branch(tail, FIELD // 2))
+
+
+def open_neonatal(weights: Path, device: str, imgsz: int = 0, half: bool = False) -> Stage1:
+    """The detector in a file of weights, asked as a stage 1 is."""
+    model, about = files.load(weights)
+    where = device_of(device)
+    if half and where.type != "cuda":
+        raise UserError("--half needs a CUDA device")
+    for parameter in model.parameters():
+        parameter.requires_grad = False
+    model = model.eval().to(where).to(memory_format=torch.channels_last)
+    network = Trained(model.half() if half else model, about["alpha"])
+    check_side(imgsz or about["imgsz"], network.strides)
+    return Stage1(network, imgsz or about["imgsz"], half)
+
+
+def told(weights: Path) -> Json:
+    """What a training has written into weights of either kind of how they are to be used."""
+    return files.about(weights) or yolo.about(weights)
+
+
+def open_face(weights: Path, device: str, imgsz: int = 0) -> Stage1:
+    """A network of the whole face alone: the neonatal detector, or a YOLO."""
+    if files.about(weights) is not None:
+        return open_neonatal(weights, device, imgsz)
+    return open_control(weights, device, imgsz or yolo.about(weights).get("imgsz", 640))
+
+
+def at_alpha(stage: Stage1, alpha: float) -> Stage1:
+    """The same network, class and quality weighed otherwise."""
+    assert isinstance(stage.network, Trained)
+    return replace(stage, network=replace(stage.network, alpha=alpha))

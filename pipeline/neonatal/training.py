@@ -1,0 +1,172 @@
+"""The loop: batches -> losses -> weights, an epoch at a time; killed, it goes on.
+
+Precision, devices, several of them, and checkpoints are lightning-fabric's.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Literal
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from pipeline import runs, tables
+from pipeline.errors import UserError
+from pipeline.neonatal.anchors import Anchors, assign, joined
+from pipeline.neonatal.data import Example, Samples, drawn
+from pipeline.neonatal.data import joined as batched
+from pipeline.neonatal.learning import Learning
+from pipeline.neonatal.loss import losses
+from pipeline.neonatal.network import Network
+from pipeline.runs import Json
+
+_STEEP = 10.0  # gradients longer than this are shortened
+_PARTS = ("first", "second", "box", "quality", "before", "after")
+Judge = Callable[[Network], Json]  # what a network is worth, after an epoch
+
+
+@dataclass(frozen=True)
+class Where:
+    """What trains."""
+
+    devices: Sequence[torch.device]
+    mixed: bool
+    workers: int
+
+
+class Learner(nn.Module):
+    """The network with its losses: one forward pass, as several devices share it."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network, self.anchors = network, Anchors()
+
+    def forward(
+        self, pictures: Tensor, faces: Sequence[Tensor], ignored: Sequence[Tensor]
+    ) -> dict[str, Tensor]:
+        """Pictures (B, 3, H, W) uint8 -> the parts of the loss, each a number."""
+        height, width = pictures.shape[2:]
+        placed = joined(self.anchors.levels(height, width, pictures.device))
+        told = [assign(placed, *each) for each in zip(faces, ignored, strict=True)]
+        batch = (pictures.float() / 255).contiguous(memory_format=torch.channels_last)
+        found = losses(self.network(batch), placed, told, self.network.architecture)
+        return {part: getattr(found, part) for part in ("total", *_PARTS)}
+
+
+def train(
+    folder: Path,
+    network: Network,
+    sets: Sequence[Sequence[Example]],
+    imgsz: int,
+    learning: Learning,
+    where: Where,
+    judge: Judge,
+) -> None:
+    """Train the network in place; what is kept in the folder goes on after a kill."""
+    fabric = _fabric(where)
+    network.to(memory_format=torch.channels_last)
+    learner = Learner(network)
+    optimizer = torch.optim.SGD(
+        learner.parameters(), learning.lr, learning.momentum, weight_decay=learning.decay
+    )
+    model, optimizer = fabric.setup(learner, optimizer)
+    state: Json = {"model": model, "optimizer": optimizer, "rows": []}
+    last = folder / "last.ckpt"
+    if last.is_file():
+        fabric.load(last, state)
+        print(f"{len(state['rows'])} of {learning.epochs} epochs are done already")
+    for epoch in range(len(state["rows"]), learning.epochs):
+        begin = perf_counter()
+        samples = Samples(drawn(sets, learning, epoch), imgsz, learning, epoch)
+        row = _epoch(fabric, model, optimizer, _loader(fabric, samples, where), learning)
+        row["seconds"] = round(perf_counter() - begin, 1)
+        state["rows"].append({"epoch": epoch + 1} | row | _judged(fabric, network, judge))
+        partial = last.with_suffix(".partial")
+        fabric.save(partial, state)
+        if fabric.is_global_zero:
+            partial.replace(last)
+            runs.write_text(folder / "results.csv", tables.as_csv(state["rows"]))
+            print(tables.as_text(state["rows"][-1:]))
+
+
+def _epoch(
+    fabric: Fabric,
+    model: Any,  # noqa: ANN401 - as fabric wraps it
+    optimizer: Any,  # noqa: ANN401
+    loader: Any,  # noqa: ANN401
+    learning: Learning,
+) -> Json:
+    """All batches of an epoch; the mean of each part of the loss."""
+    model.train()
+    samples = loader.dataset
+    assert isinstance(samples, Samples)
+    total = torch.zeros(len(_PARTS), device=fabric.device)
+    rate = 0.0
+    bar = tqdm(
+        loader,
+        desc=f"epoch {samples.epoch + 1} of {learning.epochs}",
+        unit="batch",
+        disable=None if fabric.is_global_zero else True,
+        leave=False,
+    )
+    for step, (pictures, faces, ignored) in enumerate(bar):
+        rate = learning.rate((samples.epoch + step / len(loader)) / learning.epochs)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        found: dict[str, Tensor] = model(pictures, faces, ignored)
+        optimizer.zero_grad()
+        fabric.backward(found["total"])
+        fabric.clip_gradients(model, optimizer, max_norm=_STEEP)
+        optimizer.step()
+        total += torch.stack([found[part].detach().float() for part in _PARTS])
+    mean = fabric.all_reduce(total, reduce_op="mean")
+    assert isinstance(mean, Tensor)
+    means = (mean / max(len(loader), 1)).tolist()
+    if not all(map(math.isfinite, means)):
+        raise UserError("the loss is no number any more; a smaller --lr helps")
+    named = {part: float(f"{value:.5g}") for part, value in zip(_PARTS, means, strict=True)}
+    return {"lr": float(f"{rate:.4g}")} | named
+
+
+def _judged(fabric: Fabric, network: Network, judge: Judge) -> Json:
+    found: Json = {}
+    if fabric.is_global_zero:
+        network.eval()
+        found = judge(network)
+    fabric.barrier()
+    return found
+
+
+def _loader(fabric: Fabric, samples: Samples, where: Where) -> Any:  # noqa: ANN401 - fabric's
+    """Batches in the order of the epoch, shared out among the devices."""
+    count = len(where.devices)
+    loader = DataLoader(
+        samples,
+        samples.learning.batch // count,
+        num_workers=where.workers if fabric.device.type != "cpu" else 0,
+        pin_memory=fabric.device.type != "cpu",
+        collate_fn=batched,
+        drop_last=len(samples) > samples.learning.batch,  # a rest of one has no spread to learn
+    )
+    return fabric.setup_dataloaders(loader)
+
+
+def _fabric(where: Where) -> Fabric:
+    first = where.devices[0]
+    cuda = first.type == "cuda"
+    wide = not cuda or torch.cuda.is_bf16_supported()
+    half: Literal["bf16-mixed", "16-mixed"] = "bf16-mixed" if wide else "16-mixed"
+    fabric = Fabric(
+        accelerator=first.type,
+        devices=[device.index or 0 for device in where.devices] if cuda else 1,
+        precision=half if where.mixed else "32-true",
+        strategy="ddp" if len(where.devices) > 1 else "auto",
+    )
+    fabric.launch()
+    return fabric

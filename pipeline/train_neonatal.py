@@ -1,0 +1,267 @@
+"""``uncover train neonatal``: a RetinaFace with HCC and DAN, for faces in wards.
+
+A finished training is ``runs/train/NAME``::
+
+    best.pt             the network after the last epoch, half precision; alpha and threshold
+    manifest.json       settings, data, scores of every split, versions
+    results.csv, .png   losses, the ratio of positives to negatives, scores, epoch by epoch
+"""
+
+import csv
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from pipeline import runs, scores, shipped
+from pipeline.errors import UserError
+from pipeline.neonatal.architecture import Architecture
+from pipeline.neonatal.learning import Learning
+from pipeline.runs import Json
+
+if TYPE_CHECKING:  # these bring torch, which --help need not wait for
+    import torch
+
+    from pipeline.dataset import Dataset
+    from pipeline.neonatal.network import Network
+
+_GLANCE = 300  # pictures of validation at which each epoch is judged; the end is at all of them
+_CELL = 64  # pixels that divide the sides of what the network sees
+
+
+@dataclass(frozen=True)
+class TrainNeonatal:
+    """Train the neonatal detector: whole faces, with contextual classification (HCC) and DAN.
+
+    The four settings of the paper: --no-hcc --quality none is the baseline; --no-hcc is DAN alone;
+    --quality none is HCC alone; both are on by default.
+
+    Pre-train on many faces, go on with your own: patients apart is what 'uncover prepare' does
+    (--split 6:1:3 is the paper's).
+
+    Example: uncover prepare wider=WIDER/ --classes face --name wider
+    Then:    uncover train neonatal --data wider --backbone resnet18 --channels 64 --imgsz 320
+    Then:    uncover prepare nfd=ward/labels.csv --classes face --split 6:1:3 --name ward
+    Then:    uncover train neonatal --data ward --weights runs/train/neonatal-wider ...
+    """
+
+    data: tuple[str, ...]
+    """Prepared datasets, by name or folder: of each the whole faces are learned, and of its windows
+    without a face that there is none."""
+
+    name: str = ""
+    """The result is written to runs/train/NAME; by default neonatal and the first dataset."""
+
+    architecture: Annotated[Architecture, tyro.conf.OmitArgPrefixes] = field(
+        default_factory=Architecture
+    )
+    """The network."""
+
+    learning: Annotated[Learning, tyro.conf.OmitArgPrefixes] = field(default_factory=Learning)
+    """How it is trained."""
+
+    imgsz: int = 640
+    """Side of the square that it sees."""
+
+    weights: str = ""
+    """A training of this command, or shipped weights of it, to begin with: everything that fits is
+    taken over, so that another setting of the network can begin with the baseline."""
+
+    backbone_weights: str = ""
+    """A file of torchvision's weights for the backbone; hub fetches them from torchvision, which
+    is the one thing here that asks the network, and only then."""
+
+    ablate: bool = False
+    """Train the variants that the paper's tables compare, each as it would be trained alone, and
+    write the tables to runs/ablate/NAME."""
+
+    tables: tuple[Literal["modules", "levels", "reach", "quality", "labels"], ...] = (
+        *("modules", "levels", "reach"),
+        *("quality", "labels"),
+    )
+    """With --ablate: which (tables 2 with 1 and the curves, 3, 4, 5, and the readings of y')."""
+
+    seeds: tuple[int, ...] = (0,)
+    """With --ablate: of every variant one training each; tables are of their means."""
+
+    measure: tuple[str, ...] = ()
+    """With --ablate: prepared datasets whose test pictures (and windows without a face) the tables
+    are of; by default those of --data."""
+
+    device: str = ""
+    """cpu, 0, or 0,1 for several GPUs; by default the first GPU if there is one."""
+
+    workers: int = 8
+    """Processes that load pictures beside a GPU (a CPU has none to spare)."""
+
+    mixed: bool = True
+    """Mixed precision: bfloat16 where it pays, else float16 on GPUs."""
+
+    overwrite: bool = False
+    """Replace a result of this name that was made otherwise."""
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense before any work is done."""
+        if not self.data:
+            raise UserError("--data: which prepared dataset?")
+        if self.imgsz < _CELL or self.imgsz % _CELL:
+            raise UserError(f"--imgsz {self.imgsz}: expected a multiple of {_CELL}")
+        if self.ablate and not (self.seeds and self.tables):
+            raise UserError("--ablate: needs --seeds and --tables")
+        whole = self.architecture.hcc and self.architecture.quality == "diou"
+        if self.ablate and not whole:
+            raise UserError("--ablate switches the modules itself: leave --hcc and --quality alone")
+        if self.weights and self.backbone_weights:
+            raise UserError("--weights hold a backbone already: not with --backbone-weights")
+
+    def run(self) -> Path:
+        """Train, judge and write; or find that it is there already."""
+        from pipeline.dataset import open_dataset
+
+        sets = [open_dataset(name) for name in self.data]
+        _check(sets)
+        if self.ablate:
+            return self._ablated(sets)
+        name = runs.plain_name(self.name or f"neonatal-{Path(self.data[0]).name}")
+        target = runs.home() / "runs" / "train" / name
+        record = self._record(sets)
+        if runs.up_to_date(target, record, self.overwrite):
+            print(f"{target} is up to date: same settings and pictures")
+            return target
+        with runs.resumable_folder(target, record, discard=self.overwrite) as folder:
+            manifest = runs.read_json(folder / "manifest.json")
+            if manifest is None:
+                network = self._trained(folder, sets)
+                manifest = record | self._published(folder, network, sets)
+                first, *more = sets
+                manifest |= {"data": first.origin()}
+                manifest["more"] = {data.root.name: data.origin() for data in more}
+                manifest["made"] = runs.provenance()
+                runs.write_json(folder / "manifest.json", manifest)
+            (folder / "last.ckpt").unlink(missing_ok=True)
+        scores.tell(target, manifest)
+        return target
+
+    def _ablated(self, sets: "list[Dataset]") -> Path:
+        """Every variant with every seed; the tables."""
+        from pipeline import ablation
+        from pipeline.dataset import open_dataset
+
+        measured = [open_dataset(name) for name in self.measure] or sets
+        for data in measured:
+            if not any(data.rows("test")):
+                raise UserError(f"{data.root}: no test pictures; --measure names other datasets")
+        name = runs.plain_name(self.name or f"neonatal-{Path(self.data[0]).name}")
+
+        def train(kind: Architecture, seed: int, words: str) -> Path:
+            own = replace(
+                self,
+                name=f"{name}-{words}-{seed}",
+                architecture=kind,
+                learning=replace(self.learning, seed=seed),
+                ablate=False,
+            )
+            return own.run()
+
+        target = runs.home() / "runs" / "ablate" / name
+        how = (self.architecture, self.seeds, self.tables, measured)
+        return ablation.ablate(target, *how, train, self.device)
+
+    def _record(self, sets: "list[Dataset]") -> Json:
+        """What the result follows from."""
+        settings = runs.settings_of(self.architecture) | runs.settings_of(self.learning)
+        settings |= {"kind": "neonatal", "imgsz": self.imgsz, "mixed": self.mixed}
+        settings["device"] = self._devices()[0].type
+        start = runs.sha256(shipped.find(self.weights)) if self.weights else None
+        file = Path(self.backbone_weights).expanduser()
+        begun = runs.sha256(file) if file.is_file() else self.backbone_weights or None
+        sources: Json = {data.root.name: data.fingerprint() for data in sets}
+        return {
+            "settings": settings,
+            "sources": sources | {"weights": start, "backbone": begun},
+        }
+
+    def _trained(self, folder: Path, sets: "list[Dataset]") -> "Network":
+        import torch
+
+        from pipeline.devices import mixed_pays, repeatable
+        from pipeline.neonatal import data, files, training
+        from pipeline.neonatal.network import Network
+
+        devices = self._devices()
+        torch.manual_seed(self.learning.seed)
+        network = Network(self.architecture)
+        if self.weights:
+            files.begin_with(network, shipped.find(self.weights))
+        if self.backbone_weights:
+            files.backbone(network, self.architecture.backbone, self.backbone_weights)
+        examples = [data.examples(each) for each in sets]
+        mixed = self.mixed and mixed_pays(devices[0])
+        where = training.Where(devices, mixed, self.workers)
+
+        def judged(now: "Network") -> Json:
+            from pipeline import alphas
+            from pipeline.judged import judge
+            from pipeline.neonatal.trained import Trained
+            from pipeline.stage1 import Stage1
+
+            how = (Stage1(Trained(now), self.imgsz), (1.0,), self.learning.batch)
+            scenes = alphas.asked(sets, "val", *how, most=_GLANCE)
+            return alphas.areas(judge(scenes), alphas.name_of(1.0))
+
+        with repeatable(devices[0]):
+            training.train(folder, network, examples, self.imgsz, self.learning, where, judged)
+        return network
+
+    def _published(self, folder: Path, network: "Network", sets: "list[Dataset]") -> Json:
+        """Write best.pt with its alpha and threshold; what it is worth on every split."""
+        from pipeline import alphas, plots
+        from pipeline.judged import judge
+        from pipeline.neonatal import files
+        from pipeline.neonatal.trained import open_neonatal
+
+        best = folder / "best.pt"
+        about: Json = {"kind": files.KIND, "imgsz": self.imgsz, "alpha": 1.0}
+        files.publish(best, network, about)
+        stage = open_neonatal(
+            best, str(self._devices()[0])
+        )  # as it will be used: in half precision
+        ranked = self.architecture.quality != "none"
+        tried = alphas.ALPHAS if ranked else (1.0,)
+        chosen = alphas.asked(sets, "val", stage, tried, self.learning.batch)
+        about["alpha"] = alphas.best(judge(chosen), tried)
+        found = {"val": alphas.scores(chosen, about["alpha"])}
+        about["threshold"] = found["val"]["all"]["threshold"]
+        splits = {row["split"] for data in sets for row in data.rows()}
+        for split in sorted(splits - {"train", "val"}):
+            if not split.endswith("_empty"):
+                scenes = alphas.asked(sets, split, stage, (about["alpha"],), self.learning.batch)
+                found[split] = alphas.scores(scenes, about["alpha"], about["threshold"])
+        files.publish(best, network, about)
+        with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
+            (folder / "results.png").write_bytes(plots.epochs(list(csv.DictReader(file))))
+        return {"weights": {"sha256": runs.sha256(best)}, "about": about, "scores": found}
+
+    def _devices(self) -> "list[torch.device]":
+        from pipeline.devices import device_of
+
+        return [device_of(text.strip()) for text in self.device.split(",")]
+
+
+def _check(sets: "list[Dataset]") -> None:
+    """Pictures with faces in train and in val; no heatmaps, no two sets of one name."""
+    names = [data.root.name for data in sets]
+    if len({*names}) < len(names):
+        raise UserError(f"--data {' '.join(names)}: two of one name")
+    for data in sets:
+        if data.channels != 3:
+            raise UserError(f"{data.root}: heatmaps; this network looks at pictures")
+    for split in ("train", "val"):
+        if not any(
+            data.manifest()["labels"].get(split, {}).get(data.names[data.face]) for data in sets
+        ):
+            raise UserError(
+                f"--data {' '.join(names)}: there are no faces in {split}; 'uncover prepare' with "
+                "--split or --val-share makes such pictures"
+            )

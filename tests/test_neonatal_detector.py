@@ -1,0 +1,248 @@
+"""The neonatal detector at work: faces, heatmaps, runs; alone and beside the two stages."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pairs import save_first, save_second
+
+import pipeline
+from pipeline import cam, images, runs, samples
+from pipeline.boxes import as_boxes
+from pipeline.detect import Detect
+from pipeline.detections import NOTHING_LIKE, SUSPECTED, Candidates, Detections
+from pipeline.errors import UserError
+from pipeline.inspect import detected, record
+from pipeline.inspect.truth import ByPlace
+from pipeline.neonatal import files
+from pipeline.neonatal.architecture import Architecture
+from pipeline.neonatal.detector import NeonatalDetector
+from pipeline.neonatal.network import Network
+from pipeline.neonatal.trained import Trained
+from pipeline.partners import merged
+from pipeline.stage1 import Stage1
+
+SMALL = Architecture("mobilenet_v3", channels=16)
+
+
+def network(seed=0, **settings):
+    """One that has learned nothing, but is unsure of everything, so that anchors are kept."""
+    torch.manual_seed(seed)
+    made = Network(replace(SMALL, **settings)).eval()
+    for head in [*made.first, *(each.logits for each in made.second.values())]:
+        torch.nn.init.normal_(head.weight, std=0.5)
+        torch.nn.init.constant_(head.bias, -2)
+    return made
+
+
+def save(path, threshold=0.3, **settings):
+    files.publish(path, network(**settings), {"imgsz": 64, "alpha": 0.5, "threshold": threshold})
+    return str(path)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number, (window, _) in enumerate(samples.faces()):
+        images.write(folder / f"{number}.jpg", window)
+    images.write(folder / "wide.png", np.full((30, 200, 3), 90, np.uint8))
+    return folder
+
+
+def test_it_is_a_detector_like_the_two_stages(tmp_path, pictures):
+    detector = pipeline.NeonatalDetector.load(save(tmp_path / "n.pt"), device="cpu")
+    faces = detector(pictures / "0.jpg")
+    width, height = faces.size
+
+    assert isinstance(faces, pipeline.Detections)
+    assert len(faces) == (faces.scores >= np.float32(0.3)).sum()
+    assert set(faces.how) <= {"found"}
+    assert (faces.boxes >= 0).all()
+    assert (faces.boxes[:, 2] <= width).all()
+    assert (faces.boxes[:, 3] <= height).all()
+    assert list(faces.scores) == sorted(faces.scores, reverse=True)
+    assert faces.to_ultralytics().boxes.shape[0] == len(faces)
+
+
+def test_a_batch_says_what_each_picture_says_alone(tmp_path, pictures):
+    """Whatever shapes are mixed in it."""
+    detector = NeonatalDetector.load(save(tmp_path / "n.pt"), device="cpu")
+    together = [faces for _, faces in detector.stream(str(pictures), batch=8)]
+    alone = [detector(frame.picture) for frame, _ in detector.stream(str(pictures), batch=1)]
+
+    assert len(together) == len(alone) > 2
+    for one, other in zip(together, alone, strict=True):
+        assert np.allclose(one.boxes, other.boxes, atol=0.05)
+        assert np.allclose(one.scores, other.scores, atol=1e-4)
+
+
+def test_why_a_face_was_missed():
+    model = network()
+    stage = Stage1(Trained(model), 64)
+    picture = np.full((64, 64, 3), 128, np.uint8)
+    unsure = NeonatalDetector(stage, 1.0)(picture)
+    assert len(unsure) == 0
+    assert unsure.reason == SUSPECTED
+    for head in [*model.first, *(each.logits for each in model.second.values())]:
+        torch.nn.init.zeros_(head.weight)
+        torch.nn.init.constant_(head.bias, -9)  # no anchor is kept
+    assert NeonatalDetector(stage, 0.3)(picture).reason == NOTHING_LIKE
+
+
+@pytest.mark.parametrize("settings", [{}, {"hcc": False}])
+def test_its_heatmaps_are_those_of_plain_gradients(settings):
+    """Ours, through windows, against autograd through the whole of what follows the features."""
+    stage = Stage1(Trained(network(**settings)), 128)
+    torch.manual_seed(3)
+    looked = next(stage.look([stage.load((torch.rand(128, 128, 3) * 255).byte().numpy())] * 2))
+    levels = stage.network.evidence(looked.levels)
+    targets = cam.choose([each.logits for each in levels], 8, 0.25, "probability", "best")
+    for number, level in enumerate(levels):
+        ours = cam.maps(levels, targets, cam.hirescam, (number,))[0]
+        features = level.features.detach().clone().requires_grad_()
+        said = level.branch.tail(features)
+        mine = targets.level == number
+        width = said.shape[3]
+        rows, columns = targets.cell[mine] // width, targets.cell[mine] % width
+        total = (said[targets.image[mine], 0, rows, columns] * targets.weight[mine]).sum()
+        if not mine.any():
+            assert not ours.any()
+            continue
+        (slope,) = torch.autograd.grad(total, features)
+        expected = (slope * features).sum(dim=1).clamp(min=0)
+        assert torch.allclose(ours[:, 0], expected.detach(), atol=1e-5)
+
+
+def test_the_evidence_of_a_kept_cell_is_what_the_second_step_says():
+    stage = Stage1(Trained(network()), 128)
+    looked = next(stage.look([stage.load(np.full((128, 128, 3), 99, np.uint8))]))
+    seen = looked.levels[0]
+    kept = seen.kept(0.9)
+    dense = seen.second(seen.features, seen.lateral, kept.any(dim=1))
+    expected = torch.where(kept, dense, seen.logits).amax(dim=1, keepdim=True)
+
+    assert kept.any()
+    assert torch.allclose(stage.network.evidence(looked.levels)[0].logits, expected)
+
+
+def detections(*faces, how=None, reason=""):
+    boxes = as_boxes([face[:4] for face in faces])
+    scores = np.array([face[4] for face in faces], np.float32)
+    kinds = tuple(how or ["found"] * len(faces))
+    seen = Candidates(boxes, scores)
+    return Detections(boxes, scores, kinds, (100, 100), reason, first=seen, ms={"stage 1": 1.0})
+
+
+def test_two_boxes_of_one_face_become_one_between_them():
+    one = detections((10, 10, 50, 50, 0.9), (60, 60, 90, 90, 0.8))
+    other = detections((14, 10, 54, 50, 0.3), (0, 80, 20, 100, 0.7))
+    both = merged(one, other)
+
+    assert both.by == ("both", "two-stage", "neonatal")
+    assert both.boxes[0].tolist() == pytest.approx([11, 10, 51, 50])
+    assert both.scores.tolist() == pytest.approx([0.9, 0.8, 0.7])
+    assert both.boxes[1].tolist() == [60, 60, 90, 90]
+    assert both.how == ("found",) * 3
+
+
+def test_what_the_second_stage_recovered_stays_recovered():
+    one = detections((10, 10, 50, 50, 0.4), how=["recovered"])
+    both = merged(one, detections((10, 10, 50, 50, 0.8)))
+
+    assert (both.by, both.how, both.outcome) == (("both",), ("recovered",), "recovered")
+    alone = merged(detections(reason="no evidence"), detections((10, 10, 50, 50, 0.8)))
+    assert (alone.by, alone.outcome, alone.reason) == (("neonatal",), "found", "")
+    nobody = merged(detections(reason="no evidence"), detections())
+    assert (nobody.by, nobody.outcome, nobody.reason) == ((), "missed", "no evidence")
+
+
+def test_each_box_is_merged_once():
+    """Two of one detector over one of the other: the better fit is it, the other stays alone."""
+    one = detections((10, 10, 50, 50, 0.9))
+    other = detections((10, 10, 50, 52, 0.5), (12, 12, 50, 50, 0.6))
+    assert sorted(merged(one, other).by) == ["both", "neonatal"]
+    assert sorted(merged(other, one).by) == ["both", "two-stage"]
+
+
+@pytest.fixture
+def weights(tmp_path):
+    first = save_first(tmp_path / "first.pt")
+    second = save_second(tmp_path / "second.pt", runs.sha256(first))
+    return {
+        "stage1": str(first),
+        "fallback": str(second),
+        "neonatal": save(tmp_path / "n.pt"),
+        "device": "cpu",
+    }
+
+
+@pytest.mark.parametrize("detector", ["neonatal", "both"])
+def test_a_run_tells_who_found_what(home, pictures, weights, detector):
+    folder = Detect((str(pictures),), detector=detector, name="r", **weights).run()
+    rows = list(csv.DictReader((folder / "frames.csv").open()))
+    lines = [json.loads(line) for line in (folder / "frames.jsonl").read_text().splitlines()]
+    config = json.loads((folder / "config.json").read_text())
+
+    assert len(lines) == 5
+    assert all(row["ms_neonatal"] for row in rows)
+    told = {row["by"] for row in rows if row["face"]}
+    assert told == ({""} if detector == "neonatal" else told & {"neonatal", "both", "two-stage"})
+    assert told
+    assert bool(config["settings"]["stage1"]) == (detector == "both")
+    assert config["settings"]["neonatal"] == runs.sha256(Path(weights["neonatal"]))
+    if detector == "both":
+        assert all(line["partner"] is not None for line in lines)
+        coco = json.loads((folder / "predictions.json").read_text())
+        assert all("by" in each for each in coco)
+    Detect((str(pictures),), detector=detector, name="r", **weights).run()  # up to date
+    with pytest.raises(UserError, match="made otherwise"):
+        Detect((str(pictures),), name="r", **weights).run()
+
+
+def test_the_page_reads_each_detector_of_a_run(home, pictures, weights):
+    """Of both: what they found together as the run has it, and what each said by itself."""
+    folder = Detect((str(pictures),), detector="both", name="r", **weights).run()
+    config = json.loads((folder / "config.json").read_text())
+    made = detected.read(folder, config, ByPlace())
+    columns = record.columns(made)
+    lines = [json.loads(line) for line in (folder / "frames.jsonl").read_text().splitlines()]
+
+    assert made.pairs[0]["name"] == "both"
+    assert len(made.pairs) == 3
+    for number, line in enumerate(lines):
+        at = record.At(0, made.pairs[0]["conf"], made.pairs[0]["fallback_conf"])
+        seen = record.believed(made, columns, number, at)
+        assert len(seen.boxes) == len(line["faces"])
+        assert seen.outcome == line["outcome"]
+        pair = made.pairs[2]
+        own = record.believed(made, columns, number, record.At(2, pair["conf"], 1.0))
+        assert len(own.boxes) == sum(each["score"] >= 0.3 for each in line["partner"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"detector": "neonatal", "save_heatmaps": True}, "of stage 2"),
+        ({"detector": "neonatal", "neonatal_conf": 0.5}, "goes with --detector both"),
+        ({"detector": "neonatal", "conf": 1.5}, "between 0 and 1"),
+        ({"detector": "neonatal", "imgsz": 100}, "multiple of 64"),
+        ({"detector": "neonatal", "half": True}, "--half"),
+        ({"detector": "neonatal", "neonatal": "first.pt"}, "no such file"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(home, pictures, weights, changes, words):
+    with pytest.raises(UserError, match=words):
+        Detect((str(pictures),), **(weights | changes)).run()
+
+
+def test_weights_of_a_yolo_are_refused_with_words(home, pictures, weights):
+    swapped = weights | {"neonatal": weights["stage1"]}
+    with pytest.raises(UserError, match="uncover train neonatal"):
+        Detect((str(pictures),), detector="neonatal", **swapped).run()
+    with pytest.raises(UserError, match="--detector neonatal"):
+        Detect((str(pictures),), **(weights | {"stage1": weights["neonatal"]})).run()
