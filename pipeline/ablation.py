@@ -15,12 +15,13 @@ from pathlib import Path
 
 from pipeline import alphas, images, plots, runs, tables
 from pipeline.dataset import Dataset
+from pipeline.detections import LEAST
 from pipeline.judged import Judged, judge
 from pipeline.neonatal import timing
 from pipeline.neonatal.architecture import Architecture
 from pipeline.neonatal.trained import Trained, open_neonatal
 from pipeline.points import ranked
-from pipeline.predictions import LEAST, Scene
+from pipeline.predictions import Scene
 from pipeline.runs import Json
 
 BASELINE, HCC, DAN, BOTH = "baseline", "+ HCC", "+ DAN", "+ HCC + DAN"
@@ -53,15 +54,15 @@ TABLES = {
     ),
     "reach": Table(
         "Sides of the neighbourhoods (table 4)",
-        {"3": {"reach": (3,)}, "5": {"reach": (5,)}, "3 and 5": {}},
+        {"3": {"reach": (3,)}, "5": {"reach": (5,)}, "3 and 5": {"reach": (3, 5)}},
     ),
     "quality": Table(
         "What ranks boxes: IoU or DIoU (table 5)",
-        {"IoU-aware": {"quality": "iou"}, "DIoU-aware": {}},
+        {"IoU-aware": {"quality": "iou"}, "DIoU-aware": {"quality": "diou"}},
     ),
     "labels": Table(
         "What the second step learns from (the two readings of the paper's y')",
-        {"kept": {}, "dropped": {"labels": "dropped"}},
+        {"kept": {"labels": "kept"}, "dropped": {"labels": "dropped"}},
     ),
 }
 
@@ -111,6 +112,8 @@ def ablate(
     measured: Sequence[Dataset],
     train: Train,
     device: str,
+    *,
+    overwrite: bool = False,
 ) -> Path:
     """Train every variant that the tables need with every seed, judge them, write the tables."""
     called = dict[Architecture, str]()  # by the first table that has it, whichever are wanted
@@ -121,6 +124,16 @@ def ablate(
         replace(whole, **changes): None for name in wanted for changes in TABLES[name].rows.values()
     }
     folders = {(kind, seed): train(kind, seed, called[kind]) for seed in seeds for kind in kinds}
+    record: Json = {
+        "settings": {"tables": list(wanted), "seeds": list(seeds)},
+        "sources": {
+            "measured on": {data.root.name: data.fingerprint() for data in measured},
+            "trainings": {each.name: runs.sha256(each / "best.pt") for each in folders.values()},
+        },
+    }
+    if runs.up_to_date(target, record, overwrite):
+        print(f"{target} is up to date: same trainings and pictures")
+        return target
     made = {key: Made(folder, _asked(folder, measured, device)) for key, folder in folders.items()}
 
     def rows(name: str) -> Iterator[Json]:
@@ -142,12 +155,9 @@ def ablate(
             (folder / "precision-recall.png").write_bytes(plots.compared(judged))
             (folder / "iou.png").write_bytes(plots.tightness(judged))
         _write(folder, written)
-        manifest: Json = {"seeds": list(seeds), "measured": [data.origin() for data in measured]}
-        manifest["trainings"] = {
-            one.folder.name: runs.sha256(one.folder / "best.pt") for one in made.values()
-        }
-        manifest["made"] = runs.provenance()
-        runs.write_json(folder / "manifest.json", manifest)
+        about: Json = {"data": {data.root.name: data.origin() for data in measured}}
+        about["made"] = runs.provenance()
+        runs.write_json(folder / "manifest.json", record | about)
     for name, each in written.items():
         print(f"{_title(name)}\n{tables.as_text(each)}")
     print(target)
@@ -169,7 +179,7 @@ def _summary(rows: Sequence[Json]) -> Json:
         values = [row[key] for row in rows if not math.isnan(row[key])]
         summary[key] = round(statistics.fmean(values), 4) if values else ""
         if key in _APART and len(rows) > 1:
-            summary[f"{key} sd"] = round(statistics.stdev(values), 4)
+            summary[f"{key} sd"] = round(statistics.stdev(values), 4) if len(values) > 1 else ""
     return {"seeds": len(rows)} | summary
 
 
@@ -177,7 +187,7 @@ def _times(weights: Path, measured: Sequence[Dataset], device: str) -> list[Json
     """Milliseconds a picture of the baseline and of the whole network, in turn in one run."""
     stage = open_neonatal(weights / "best.pt", device)
     rows = list(measured[0].rows("test"))[:_TIMED]
-    pictures = [[stage.load(images.read(measured[0].picture(row)))] for row in rows]
+    pictures = [[stage.load(images.read_named(measured[0].picture(row)))] for row in rows]
     stages = {BASELINE: timing.stripped(stage, hcc=False, quality="none"), BOTH: stage}
     times = timing.milliseconds(stages, pictures, LEAST, _REPEAT)
     return [

@@ -19,7 +19,7 @@ from pipeline.predictions import LEAST, Answer, Scene, scene_of
 from pipeline.runs import Json
 from pipeline.stage1 import Stage1
 
-ALPHAS = tuple(round(float(step), 1) for step in np.arange(0, 1.01, 0.1))
+ALPHAS = tuple(round(float(step), 1) for step in np.arange(0.3, 1.01, 0.1))
 _AREAS = {"AP50": (0,), "AP60": (2,), "AP70": (4,), "AP80": (6,), "AP50-95": range(len(OVERLAPS))}
 
 
@@ -47,7 +47,7 @@ def asked(
     bar = tqdm(parts, desc=split, unit="batch", disable=None, leave=False)
     faces = {data.root: data.face for data in sets}
     read = ahead(
-        lambda part: [stage.load(images.read(data.picture(row))) for data, row in part],
+        lambda part: [stage.load(images.read_named(data.picture(row))) for data, row in part],
         bar,
         THREADS,
         THREADS + 1,
@@ -77,7 +77,9 @@ def areas(judged: Judged, name: str) -> Json:
 
 def best(judged: Judged, alphas: Sequence[float]) -> float:
     """The alpha whose average precision, over all overlaps, is the highest."""
-    return max(alphas, key=lambda alpha: areas(judged, name_of(alpha))["AP50-95"])
+    return max(
+        sorted(alphas, reverse=True), key=lambda alpha: areas(judged, name_of(alpha))["AP50-95"]
+    )
 
 
 def scores(scenes: Sequence[Scene], alpha: float, threshold: float | None = None) -> Json:
@@ -87,10 +89,13 @@ def scores(scenes: Sequence[Scene], alpha: float, threshold: float | None = None
     """
     judged = judge(scenes)
     whole = ranked(judged, name_of(alpha))
-    chosen = whole.best() if threshold is None else threshold
+    sure = whole.best() if whole.right.any() else 1.0  # who is never right is never believed
+    chosen = sure if threshold is None else threshold
     recall, precision = whole.at(chosen)
     point = {"P": precision, "R": recall, "F1": whole.f1(chosen)}
     found: Json = areas(judged, name_of(alpha))
-    found |= {"threshold": chosen, "alarms": whole.alarms(chosen), "faces": whole.faces}
+    alarms = whole.alarms(chosen)
+    found |= {"threshold": chosen, "alarms": None if np.isnan(alarms) else alarms}
+    found["faces"] = whole.faces
     found["at_threshold"] = {key: 0.0 if np.isnan(one) else one for key, one in point.items()}
     return {"all": found, "classes": {"face": found}}

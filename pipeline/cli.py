@@ -23,6 +23,7 @@ COMMANDS = {  # command -> where its settings are, what it does
     "prepare": ("pipeline.prepare:Prepare", "public annotation formats -> a dataset to train on"),
     "bench cam": ("pipeline.bench:BenchCam", "heatmaps beside pytorch-grad-cam's"),
     "bench detect": ("pipeline.bench_detect:BenchDetect", "detection beside Ultralytics' predict"),
+    "bench neonatal": ("pipeline.bench_neonatal:BenchNeonatal", "what HCC and DAN cost"),
     "train parts": ("pipeline.train:TrainParts", "stage 1: ten facial parts, on pictures"),
     "train face": ("pipeline.train:TrainFace", "the control: the whole face alone"),
     "extract": ("pipeline.extract:Extract", "pictures through stage 1 -> heatmaps"),

@@ -120,7 +120,7 @@ class Compare:
     def _detectors(self) -> "tuple[dict[str, tuple[Detector, float]], dict[str, str]]":
         """Each that can be asked with its threshold, and why the others cannot."""
         from pipeline import peers, yolo
-        from pipeline.neonatal.trained import told
+        from pipeline.opening import told
 
         given = dict(_named(each) for each in self.models)
         unknown = given.keys() - peers.PEERS.keys()

@@ -200,6 +200,8 @@ class Detect:
                 "--save-heatmaps and --always are of stage 2, which --detector neonatal has not; "
                 "'uncover inspect' draws heatmaps of it"
             )
+        if self.detector == "neonatal" and self.faces != 1:
+            raise UserError("--faces tells when stage 2 is asked; --detector neonatal has none")
         if self.neonatal_conf and self.detector != "both":
             raise UserError("--neonatal-conf goes with --detector both; alone it goes by --conf")
         if self.resume and self.overwrite:
@@ -207,8 +209,6 @@ class Detect:
 
     def _open(self) -> "tuple[Detector[Any], Json]":
         """Who looks, and the settings that their weights have decided."""
-        from pipeline.partners import Partners
-
         if self.detector == "neonatal":
             alone = self._neonatal(self.conf, self.imgsz)
             return alone, {"conf": alone.conf, "fallback_conf": 1.0, "imgsz": alone.stage.imgsz}
@@ -217,6 +217,8 @@ class Detect:
         how["imgsz"] = pair.first.imgsz
         if self.detector == "two-stage":
             return pair, how
+        from pipeline.partners import Partners
+
         partner = self._neonatal(self.neonatal_conf, 0)
         how |= {"neonatal_conf": partner.conf, "neonatal_imgsz": partner.stage.imgsz}
         return Partners(pair, partner), how
@@ -253,7 +255,7 @@ class Detect:
     def _record(self, given: "list[Input]", detector: "Detector[Any]", how: Json) -> Json:
         """What the result follows from."""
         from pipeline import media, results, shipped
-        from pipeline.two_stage import LEAST
+        from pipeline.detections import LEAST
 
         without = {"sources", "name", "resume", "overwrite", "reconnect", "device"}
         settings = {key: value for key, value in asdict(self).items() if key not in without}

@@ -19,6 +19,7 @@ Outcome = Literal["found", "recovered", "held", "missed", "unreadable"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 By = Literal["two-stage", "neonatal", "both"]
 _KINDS: tuple[How, ...] = get_args(How)
+LEAST = 0.05  # under this score no candidate for a face is kept
 SAME = 0.45  # IoU from which a box of stage 2 repeats a face that stage 1 has found
 # Why a face was missed, where stage 2 was asked; and where there is none.
 PARTS_SEEN, FAINT = "parts seen, but no face", "faint evidence, but no face"

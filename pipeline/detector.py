@@ -66,7 +66,7 @@ class Detector(ABC, Generic[Ready]):
     def look(
         self, frames: Iterator[Frame], batch: int, cut: int = 0
     ) -> Iterator[tuple[Frame, Detections]]:
-        """Frames past both stages; while a batch is in the network, the next is made ready.
+        """Frames past the networks; while a batch is in the network, the next is made ready.
 
         After every ``cut`` frames a batch ends: who goes on from there has the same batches.
         """

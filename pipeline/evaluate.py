@@ -230,7 +230,7 @@ class Evaluate:
         """The networks by their names, and the thresholds of the first stages."""
         from pipeline import alternatives, yolo
         from pipeline.devices import device_of
-        from pipeline.neonatal.trained import open_face
+        from pipeline.opening import open_face
         from pipeline.predictions import Detectors
         from pipeline.stage1 import open_stage1
         from pipeline.stage2 import open_stage2
@@ -349,10 +349,12 @@ class Evaluate:
             if any(row["missed"] for row in found["missed"] if row["missed by"] == base):
                 out[f"recovered-{base}.png"] = plots.recovered(found["missed"], base)
         parts = list(verdict.with_faces(verdict.slices(judged, ())))
-        for name in [*who.firsts, *who.seconds]:
+        for name in [*who.firsts, *who.seconds, *who.controls]:
             out[f"precision-recall-{name}.png"] = plots.precision_recall(parts, name)
             out[f"f1-{name}.png"] = plots.f1(parts, name)
-        out["calibration.png"] = plots.calibration(judged, [*who.firsts, *who.seconds])
+        out["calibration.png"] = plots.calibration(
+            judged, [*who.firsts, *who.seconds, *who.controls]
+        )
         for name, (base, second) in who.seconds.items():
             pair = verdict.pair(judges, base, name)
             for words, (part, count) in gallery.chosen(judged, pair).items():

@@ -68,6 +68,14 @@ def read(path: Path) -> Picture:
     return decode(_bytes(path))
 
 
+def read_named(path: Path) -> Picture:
+    """As :func:`read`; the error names the file, for who reads many."""
+    try:
+        return read(path)
+    except Unreadable as error:
+        raise Unreadable(f"{path}: {error}") from error
+
+
 def read_small(path: Path, side: int) -> Picture:
     """As :func:`read`, for a glance: a JPEG that is larger may come at a half, a fourth, an eighth.
 

@@ -12,12 +12,18 @@ from pipeline.images import Letterbox, Picture
 from pipeline.neonatal.detector import NeonatalDetector
 from pipeline.two_stage import TwoStage
 
+_FOUND: How = "found"
+_ALONE: By = "neonatal"
 Loaded = tuple[tuple[Picture, Letterbox], tuple[Picture, Letterbox]]
 
 
 @dataclass(frozen=True, eq=False)
 class Partners(Detector[Loaded]):
-    """Both look at every picture; a face that both find has a box between theirs."""
+    """Both look at every picture; a face that both find has a box between theirs.
+
+    Neither waits for the other: stage 2 is asked where stage 1 is silent, whatever the neonatal
+    detector has found, so that it can be told who would have found what alone.
+    """
 
     stages: TwoStage
     neonatal: NeonatalDetector
@@ -53,17 +59,17 @@ def merged(one: Detections, other: Detections, wanted: int = 1) -> Detections:
         both = np.stack([one.boxes[mine], other.boxes[theirs]])
         boxes[mine] = np.average(both, axis=0, weights=np.maximum(pair, 1e-6))
         scores[mine], by[mine], alone[theirs] = pair.max(), "both", False
-    how: How = "found"
     count = int(alone.sum())
-    new: list[By] = ["neonatal"] * count
-    enough = len(one) + count >= wanted
+    kinds, who = (*one.how, *([_FOUND] * count)), (*by, *([_ALONE] * count))
+    scores = np.concatenate([scores, other.scores[alone]])
+    order = sorted(range(len(kinds)), key=lambda n: (kinds[n] != _FOUND, -float(scores[n])))
     return replace(
         one,
-        boxes=np.concatenate([boxes, other.boxes[alone]]),
-        scores=np.concatenate([scores, other.scores[alone]]),
-        how=one.how + (how,) * count,
-        by=(*by, *new),
-        reason="" if enough else one.reason,
+        boxes=np.concatenate([boxes, other.boxes[alone]])[order],
+        scores=scores[order],
+        how=tuple(kinds[n] for n in order),
+        by=tuple(who[n] for n in order),
+        reason="" if len(order) >= wanted else one.reason,
         partner=other.first,
         ms={**one.ms, **other.ms},
     )

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -14,7 +13,6 @@ from pipeline import images
 from pipeline.alternatives import FaceFromParts, bright_region
 from pipeline.boxes import Boxes, as_boxes, iou
 from pipeline.dataset import EMPTY, Dataset
-from pipeline.errors import UserError
 from pipeline.overlap import THREADS, ahead
 from pipeline.parts import WHOLE_FACE
 from pipeline.runs import Json
@@ -133,7 +131,10 @@ def look(
     bar = tqdm(parts, desc=f"{data.root.name} {split}", unit="batch", disable=None, leave=False)
     face = data.face
     pictures = ahead(
-        lambda part: [_read(data.picture(row)) for row in part], bar, THREADS, THREADS + 1
+        lambda part: [images.read_named(data.picture(row)) for row in part],
+        bar,
+        THREADS,
+        THREADS + 1,
     )
     for part, loaded in zip(parts, pictures, strict=True):
         said = [_Said() for _ in part]
@@ -153,13 +154,6 @@ def look(
             known = scene_of(data, row, face)
             blank = frozenset(one.blank)
             yield replace(known, answers=one.answers, best=one.best, blank=blank, ms=one.ms)
-
-
-def _read(path: Path) -> images.Picture:
-    try:
-        return images.read(path)
-    except images.Unreadable as error:
-        raise UserError(f"{path}: {error}") from error
 
 
 @dataclass(eq=False)

@@ -37,10 +37,10 @@ def tell(target: Path, manifest: Json) -> None:
     """Print them."""
     print(f"{target}\n{tables.as_text(list(rows(manifest)))}")
     threshold = manifest["about"]["threshold"]
-    if not threshold:
+    if not 0 < threshold < 1:
         print(
-            "warning: it finds nothing on validation, so its threshold, 0, says nothing: "
-            "train longer, or look at train_batch0.jpg",
+            f"warning: it finds nothing on validation, so its threshold, {threshold:g}, says "
+            "nothing: train longer, or look at the pictures that it learned from",
             file=sys.stderr,
         )
     print(f"threshold {threshold:.3f}, chosen on validation; weights: best.pt")

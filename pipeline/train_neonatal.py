@@ -40,10 +40,9 @@ class TrainNeonatal:
     Pre-train on many faces, go on with your own: patients apart is what 'uncover prepare' does
     (--split 6:1:3 is the paper's).
 
-    Example: uncover prepare wider=WIDER/ --classes face --name wider
-    Then:    uncover train neonatal --data wider --backbone resnet18 --channels 64 --imgsz 320
-    Then:    uncover prepare nfd=ward/labels.csv --classes face --split 6:1:3 --name ward
-    Then:    uncover train neonatal --data ward --weights runs/train/neonatal-wider ...
+    Example: uncover train neonatal --data wider --backbone resnet18 --channels 64 --imgsz 320
+
+    Then: uncover train neonatal --data ward --weights runs/train/neonatal-wider ...
     """
 
     data: tuple[str, ...]
@@ -166,26 +165,30 @@ class TrainNeonatal:
 
         target = runs.home() / "runs" / "ablate" / name
         how = (self.architecture, self.seeds, self.tables, measured)
-        return ablation.ablate(target, *how, train, self.device)
+        return ablation.ablate(target, *how, train, self.device, overwrite=self.overwrite)
 
     def _record(self, sets: "list[Dataset]") -> Json:
         """What the result follows from."""
+        from pipeline.devices import mixed_pays
+
         settings = runs.settings_of(self.architecture) | runs.settings_of(self.learning)
-        settings |= {"kind": "neonatal", "imgsz": self.imgsz, "mixed": self.mixed}
-        settings["device"] = self._devices()[0].type
+        settings |= {"kind": "neonatal", "imgsz": self.imgsz}
+        devices = self._devices()
+        settings |= {"device": devices[0].type, "devices": len(devices)}
+        settings["mixed"] = self.mixed and mixed_pays(devices[0])
         start = runs.sha256(shipped.find(self.weights)) if self.weights else None
         file = Path(self.backbone_weights).expanduser()
         begun = runs.sha256(file) if file.is_file() else self.backbone_weights or None
         sources: Json = {data.root.name: data.fingerprint() for data in sets}
         return {
             "settings": settings,
-            "sources": sources | {"weights": start, "backbone": begun},
+            "sources": {"datasets": sources, "weights": start, "backbone": begun},
         }
 
     def _trained(self, folder: Path, sets: "list[Dataset]") -> "Network":
         import torch
 
-        from pipeline.devices import mixed_pays, repeatable
+        from pipeline.devices import mixed_pays
         from pipeline.neonatal import data, files, training
         from pipeline.neonatal.network import Network
 
@@ -193,25 +196,23 @@ class TrainNeonatal:
         torch.manual_seed(self.learning.seed)
         network = Network(self.architecture)
         if self.weights:
-            files.begin_with(network, shipped.find(self.weights))
+            taken, whole = files.begin_with(network, shipped.find(self.weights))
+            print(f"{taken} of {whole} tensors begin as those of {self.weights}")
         if self.backbone_weights:
             files.backbone(network, self.architecture.backbone, self.backbone_weights)
         examples = [data.examples(each) for each in sets]
         mixed = self.mixed and mixed_pays(devices[0])
         where = training.Where(devices, mixed, self.workers)
 
-        def judged(now: "Network") -> Json:
-            from pipeline import alphas
-            from pipeline.judged import judge
-            from pipeline.neonatal.trained import Trained
-            from pipeline.stage1 import Stage1
-
-            how = (Stage1(Trained(now), self.imgsz), (1.0,), self.learning.batch)
-            scenes = alphas.asked(sets, "val", *how, most=_GLANCE)
-            return alphas.areas(judge(scenes), alphas.name_of(1.0))
-
-        with repeatable(devices[0]):
-            training.train(folder, network, examples, self.imgsz, self.learning, where, judged)
+        judged = _Glance(sets, self.imgsz, self.learning.batch)
+        how = (self.imgsz, self.learning, where, judged)
+        try:
+            training.train(folder, network, examples, *how)
+        except torch.OutOfMemoryError as error:
+            raise UserError(
+                f"the device's memory is full; --batch {self.learning.batch} is too much at "
+                f"--imgsz {self.imgsz}"
+            ) from error
         return network
 
     def _published(self, folder: Path, network: "Network", sets: "list[Dataset]") -> Json:
@@ -235,7 +236,9 @@ class TrainNeonatal:
         about["threshold"] = found["val"]["all"]["threshold"]
         splits = {row["split"] for data in sets for row in data.rows()}
         for split in sorted(splits - {"train", "val"}):
-            if not split.endswith("_empty"):
+            if not split.endswith("_empty") and any(
+                data.manifest()["labels"].get(split, {}).get(data.names[data.face]) for data in sets
+            ):
                 scenes = alphas.asked(sets, split, stage, (about["alpha"],), self.learning.batch)
                 found[split] = alphas.scores(scenes, about["alpha"], about["threshold"])
         files.publish(best, network, about)
@@ -246,7 +249,29 @@ class TrainNeonatal:
     def _devices(self) -> "list[torch.device]":
         from pipeline.devices import device_of
 
-        return [device_of(text.strip()) for text in self.device.split(",")]
+        devices = [device_of(text.strip()) for text in self.device.split(",")]
+        if len({*devices}) < len(devices) or len({each.type for each in devices}) > 1:
+            raise UserError(f"--device {self.device}: expected GPUs, each once")
+        return devices
+
+
+@dataclass(frozen=True)
+class _Glance:
+    """How good a network is in the middle of its training; sent to where it is trained."""
+
+    sets: "list[Dataset]"
+    imgsz: int
+    batch: int
+
+    def __call__(self, network: "Network") -> Json:
+        from pipeline import alphas
+        from pipeline.judged import judge
+        from pipeline.neonatal.trained import Trained
+        from pipeline.stage1 import Stage1
+
+        stage = Stage1(Trained(network), self.imgsz)
+        scenes = alphas.asked(self.sets, "val", stage, (1.0,), self.batch, most=_GLANCE)
+        return alphas.areas(judge(scenes), alphas.name_of(1.0))
 
 
 def _check(sets: "list[Dataset]") -> None:

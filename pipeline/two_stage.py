@@ -16,6 +16,7 @@ from pipeline import boxes as box
 from pipeline import heatmap_files, heatmaps, runs, shipped, yolo
 from pipeline.detections import (
     FAINT,
+    LEAST,
     NO_FACE,
     NOTHING_SEEN,
     PARTS_SEEN,
@@ -38,7 +39,6 @@ from pipeline.stage2 import Stage2, open_stage2
 from pipeline.yolo import Found
 
 SEEN = 0.25  # from which score on a part counts as seen, as in the thesis
-LEAST = 0.05  # under this score no candidate for a face is kept
 NO_EVIDENCE = 0.01  # if no part's best score reaches it, there was nothing to draw
 
 

@@ -1,8 +1,11 @@
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from pipeline import cli
 from pipeline.cli import COMMANDS, main
 
 
@@ -68,3 +71,15 @@ def test_a_wrong_option_is_told_in_a_line_or_two(capsys, words, told):
     assert told in error
     assert len(error.splitlines()) == 2
     assert "│" not in error
+
+
+def test_every_command_that_is_written_can_be_called():
+    """A dataclass with run() of a command's kind stands in the table."""
+    written = {
+        f"pipeline.{path.stem}:{name}"
+        for path in (Path(cli.__file__).parent).glob("*.py")
+        for name in re.findall(r"^class ((?:Bench|Train|Tune)\w+)", path.read_text(), re.MULTILINE)
+    }
+
+    assert written
+    assert written <= {place for place, _ in cli.COMMANDS.values()}

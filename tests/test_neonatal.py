@@ -74,6 +74,42 @@ def test_faces_get_the_anchors_that_torchvisions_matcher_gives_them():
     assert set(expected[expected >= 0].tolist()) == set(range(7))  # each face has an anchor
 
 
+@pytest.mark.parametrize("box", [[60, 60, 63, 64], [40, 40, 47.9, 47.9], [0, 0, 128, 90]])
+def test_what_counts_for_nothing_is_nobodys_anchor_either(box):
+    """Faces too small for any anchor, and large regions: what lies there is no negative."""
+    anchors = joined(Anchors().levels(128, 128, CPU))
+    found = assign(anchors, boxes(), boxes(box))
+    ignored = anchors[found.labels == -1]
+    centres = (ignored[:, :2] + ignored[:, 2:]) / 2
+    x1, y1, x2, y2 = box
+
+    assert not (found.labels == 1).any()
+    assert len(ignored) >= 9
+    low, high = torch.tensor([x1 - 16, y1 - 16]), torch.tensor([x2 + 16, y2 + 16])
+    assert ((centres > low) & (centres < high)).all()
+    small = (anchors[:, 2] - anchors[:, 0]) < 20
+    middle = (anchors[:, :2] + anchors[:, 2:]) / 2 - torch.tensor([(x1 + x2) / 2, (y1 + y2) / 2])
+    assert (found.labels[small & (middle.abs().amax(dim=1) < 4)] == -1).all()
+
+
+def test_no_more_anchors_go_into_nms_than_it_can_bear():
+    """Of each picture the surest: a network that has learned nothing is sure of nothing."""
+    levels, anchors = network()(torch.rand(2, 3, 128, 128)), Anchors().levels(128, 128, CPU)
+    few = answers(levels, anchors, 0.999, 1.0, 0.0, iou=1.0, most=10**6, into_nms=50)
+    every = answers(levels, anchors, 0.999, 1.0, 0.0, iou=1.0, most=10**6, into_nms=10**6)
+
+    assert len(every.scores) > 1000
+    for number in (0, 1):
+        kept = few.scores[few.picture == number]
+        assert len(kept) == 50
+        assert torch.equal(kept, every.scores[every.picture == number][:50])
+
+
+def test_a_face_without_area_has_no_anchor():
+    anchors = joined(Anchors().levels(128, 128, CPU))
+    assert not assign(anchors, boxes([60, 60, 60, 80]), boxes()).labels.any()
+
+
 def test_a_face_of_one_pixel_has_an_anchor_and_a_picture_without_faces_has_none():
     anchors = joined(Anchors().levels(128, 128, CPU))
     tiny = assign(anchors, boxes([60, 60, 61, 61]), boxes())
@@ -100,8 +136,8 @@ def test_focal_loss_of_a_case_by_hand():
     p, q = 1 / (1 + math.exp(-2)), 1 / (1 + math.exp(1))
     expected = -0.25 * (1 - p) ** 2 * math.log(p) - 0.75 * q**2 * math.log(1 - q)
 
-    assert focal(logits, labels).item() == pytest.approx(expected, rel=1e-5)
-    assert focal(logits, torch.tensor([-1.0, -1.0, -1.0])).item() == 0
+    assert focal(logits, labels, (labels == 1).sum()).item() == pytest.approx(expected, rel=1e-5)
+    assert focal(logits, torch.tensor([-1.0, -1.0, -1.0]), torch.tensor(1)).item() == 0
 
 
 def test_the_distance_iou_is_torchvisions():

@@ -11,7 +11,7 @@ from pipeline.boxes import as_boxes
 from pipeline.dataset import open_dataset
 from pipeline.errors import UserError
 from pipeline.images import Letterbox
-from pipeline.neonatal.data import Example, Samples, drawn, examples, joined, placed
+from pipeline.neonatal.data import Example, Samples, batched, drawn, examples, placed
 from pipeline.neonatal.learning import Learning
 from pipeline.prepare import Prepare
 
@@ -140,11 +140,11 @@ def test_examples_have_ignored_faces_and_windows_without_one(home, tmp_path):
 
 def test_a_batch_keeps_faces_apart(written):
     samples = Samples([written, Example(written.path, NONE, NONE)], 128, Learning(), 0)
-    pictures, faces, ignored = joined([samples[0], samples[1]])
+    pictures, truth = batched([samples[0], samples[1]])
 
     assert pictures.shape == (2, 3, 128, 128)
-    assert [len(each) for each in faces] == [1, 0]
-    assert [len(each) for each in ignored] == [0, 0]
+    assert [len(each) for each in truth.faces] == [1, 0]
+    assert [len(each) for each in truth.ignored] == [0, 0]
 
 
 def test_the_rate_rises_and_falls_as_in_the_paper():

@@ -8,14 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from detect_runs import run_folder
 from pairs import save_first, save_second
+from synthetic import ibug_folder
 
 import pipeline
-from pipeline import cam, images, runs, samples
+from pipeline import cam, images, results, runs, samples
 from pipeline.boxes import as_boxes
+from pipeline.compare import Compare
 from pipeline.detect import Detect
-from pipeline.detections import NOTHING_LIKE, SUSPECTED, Candidates, Detections
+from pipeline.detections import NOTHING_LIKE, SUSPECTED, Candidates, Detections, Hold
 from pipeline.errors import UserError
+from pipeline.evaluate import Evaluate
 from pipeline.inspect import detected, record
 from pipeline.inspect.truth import ByPlace
 from pipeline.neonatal import files
@@ -24,7 +28,9 @@ from pipeline.neonatal.detector import NeonatalDetector
 from pipeline.neonatal.network import Network
 from pipeline.neonatal.trained import Trained
 from pipeline.partners import merged
+from pipeline.prepare import Prepare
 from pipeline.stage1 import Stage1
+from pipeline.video import Frame
 
 SMALL = Architecture("mobilenet_v3", channels=16)
 
@@ -224,9 +230,55 @@ def test_the_page_reads_each_detector_of_a_run(home, pictures, weights):
         assert len(own.boxes) == sum(each["score"] >= 0.3 for each in line["partner"])
 
 
+def test_the_page_shows_what_was_recovered_beside_what_the_partner_found(home):
+    """One face is looked for, two are known: stage 2 gave one, the neonatal detector another."""
+    one = detections((10, 10, 30, 30, 0.4), how=["recovered"])
+    one = replace(one, second=Candidates(one.boxes, one.scores), first=Candidates.none())
+    both = merged(one, detections((60, 40, 90, 60, 0.8)))
+    row = results.row(Frame(None, "a.jpg", "a.jpg", 0, None), both, 0)
+    settings = {"detector": "both", "neonatal": "2" * 64, "neonatal_conf": 0.3}
+    folder = run_folder(home / "runs" / "detect" / "b", [row], **settings, neonatal_imgsz=64)
+    config = json.loads((folder / "config.json").read_text())
+    config["weights"]["neonatal"] = "n.pt"
+    made = detected.read(folder, config, ByPlace())
+    columns = record.columns(made)
+    seen = [
+        record.believed(made, columns, 0, record.At(n, pair["conf"], pair["fallback_conf"]))
+        for n, pair in enumerate(made.pairs)
+    ]
+
+    assert both.outcome == "recovered"
+    assert [each.stages for each in seen] == [["found", "recovered"], ["recovered"], ["found"]]
+    assert made.settings["thresholds"] == "0.70 and 0.30 and 0.30"
+    assert made.settings["weights"] == "mine.pt, behind.pt, n.pt"
+
+
+def test_who_found_a_face_is_held_with_it():
+    both = merged(detections((10, 10, 50, 50, 0.9)), detections((10, 10, 50, 50, 0.8)))
+    hold = Hold(1.0)
+    hold.over(0.0, both)
+    later = hold.over(0.5, detections())
+
+    assert (later.by, later.how) == (("both",), ("held",))
+
+
+def test_evaluation_and_comparison_take_it(home, pictures, weights, tmp_path):
+    ibug_folder(home / "source" / "helen_train", count=6)
+    ibug_folder(home / "source" / "helen_test", count=3, start=100)
+    Prepare((f"ibug={home / 'source'}",), "faces", val_share=0.3, workers=1).run()
+    given = {"stage1": (weights["stage1"],), "stage2": (), "parts": False, "device": "cpu"}
+    folder = Evaluate("faces", control=(weights["neonatal"],), **given).run()
+    models = list(csv.DictReader((folder / "models.csv").open()))
+    assert {row["model"] for row in models} >= {"n", "first"}
+    assert (folder / "precision-recall-n.png").is_file()
+    compared = Compare((str(pictures),), checkpoints=(weights["neonatal"],), name="c").run()
+    assert "n" in {row["detector"] for row in csv.DictReader((compared / "compare.csv").open())}
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        ({"detector": "neonatal", "faces": 2}, "when stage 2 is asked"),
         ({"detector": "neonatal", "save_heatmaps": True}, "of stage 2"),
         ({"detector": "neonatal", "neonatal_conf": 0.5}, "goes with --detector both"),
         ({"detector": "neonatal", "conf": 1.5}, "between 0 and 1"),

@@ -12,12 +12,15 @@ from torchvision.models._api import WeightsEnum
 
 from pipeline import runs
 from pipeline.bench_neonatal import BenchNeonatal
+from pipeline.dataset import open_dataset
 from pipeline.errors import UserError
-from pipeline.neonatal import files
+from pipeline.neonatal import files, training
 from pipeline.neonatal.architecture import Architecture
+from pipeline.neonatal.data import Truth, examples
 from pipeline.neonatal.learning import Learning
 from pipeline.neonatal.network import Network
-from pipeline.neonatal.trained import open_face, open_neonatal
+from pipeline.neonatal.trained import open_neonatal
+from pipeline.opening import open_face
 from pipeline.prepare import Prepare
 from pipeline.train_neonatal import TrainNeonatal
 
@@ -111,12 +114,12 @@ def test_another_setting_begins_with_the_baseline(place):
     begun = Network(baseline)
     files.publish(place / "baseline.pt", begun, {"imgsz": 64, "alpha": 1.0, "threshold": 0.5})
     whole = Network(SMALL)
-    count = files.begin_with(whole, place / "baseline.pt")
+    taken, every = files.begin_with(whole, place / "baseline.pt")
     own, given = whole.state_dict(), begun.state_dict()
 
-    assert count == len(given) < len(own)
+    assert taken == len(given) < len(own) == every
     assert all(torch.allclose(own[key], each, rtol=1e-3, atol=1e-3) for key, each in given.items())
-    with pytest.raises(UserError, match="another backbone"):
+    with pytest.raises(UserError, match="--backbone mobilenet_v3"):
         files.begin_with(Network(replace(SMALL, backbone="resnet18")), place / "baseline.pt")
 
 
@@ -160,6 +163,7 @@ def test_the_hub_is_asked_only_when_it_is_named(place, monkeypatch):
         ({"data": ("faces", "faces")}, "two of one name"),
         ({"data": ("nothing",)}, "no prepared dataset"),
         ({"weights": "a", "backbone_weights": "b"}, "hold a backbone already"),
+        ({"device": "cpu,cpu"}, "each once"),
         ({"ablate": True, "architecture": replace(SMALL, hcc=False)}, "switches the modules"),
     ],
 )
@@ -197,7 +201,9 @@ def test_the_tables_of_the_paper(place):
     trained = sorted(path.name for path in (place / "runs" / "train").glob("a-*"))
     assert len(trained) == 2 * 5  # the whole network is of both tables
     before = {path.name: path.stat().st_mtime for path in (place / "runs" / "train").glob("a-*")}
-    settings(**quick, tables=("labels",), measure=("faces",)).run()
+    with pytest.raises(UserError, match="made otherwise"):
+        settings(**quick, tables=("labels",), measure=("faces",)).run()
+    settings(**quick, tables=("labels",), measure=("faces",), overwrite=True).run()
     assert before == {
         path.name: path.stat().st_mtime for path in (place / "runs" / "train").glob("a-*")
     }
@@ -212,6 +218,43 @@ def test_the_bench_has_a_row_for_each_module(place, tmp_path, capsys):
     assert all(row["ours_ms"] > 0 and row["peer_ms"] > 0 and row["ratio"] > 0 for row in rows)
     assert json.loads((tmp_path / "rows.json").read_text()) == rows
     assert capsys.readouterr().out.count("neonatal/") == 3
+
+
+def test_mixed_precision_leaves_the_truth_alone(place):
+    """Boxes of some hundred pixels, rounded to bfloat16, would lie a pixel or two beside."""
+    where = training.Where([torch.device("cpu")], True, 0)
+    seen = []
+
+    class Learner(training.Learner):
+        def forward(self, pictures, truth):
+            seen.append(truth.faces[0])
+            return super().forward(pictures, truth)
+
+    box = torch.tensor([[201.3, 101.7, 303.3, 217.9]])
+    model = training._fabric(where).setup_module(Learner(Network(SMALL)))
+    found = model(torch.zeros(1, 3, 320, 320, dtype=torch.uint8), Truth([box], [box[:0]]))
+
+    assert torch.equal(seen[0], box)
+    assert all(each.isfinite() for each in found.values())
+
+
+def unjudged(network):
+    return {}
+
+
+@pytest.mark.slow
+def test_several_devices_learn_together(place, tmp_path):
+    """Two processes, as two GPUs would be; what they have learned is in the network given."""
+    data = [examples(open_dataset("faces"))]
+    network = Network(SMALL)
+    before = {name: each.clone() for name, each in network.state_dict().items()}
+    where = training.Where([torch.device("cpu")] * 2, False, 0)
+    training.train(tmp_path, network, data, 64, FEW, where, unjudged)
+    after = network.state_dict()
+
+    assert len((tmp_path / "results.csv").read_text().splitlines()) == 1 + FEW.epochs
+    assert any(not torch.equal(before[name], each) for name, each in after.items())
+    assert all(each.isfinite().all() for each in after.values())
 
 
 @pytest.mark.gpu

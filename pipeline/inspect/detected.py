@@ -39,12 +39,14 @@ def read(folder: Path, config: Json, truth: Truth) -> Record:
         complete=complete,
         warnings=[_OLD] if old else [],
         settings=_words(config),
-        faces=int(settings.get("faces", 1)),
         hold=float(settings.get("hold", 0)),
         anonymized=bool(settings.get("anonymize")),
         annotated=folder / "annotated",
         heatmaps=folder / "heatmaps",
     )
+
+
+_NO_LIMIT = 10**6  # faces
 
 
 class Way(NamedTuple):
@@ -69,6 +71,7 @@ def _ways(settings: Json, weights: Json, where: Path, least: float) -> list[Way]
     conf = min(pair.pair["conf"], partner.pair["conf"])
     both: Pair = {**pair.pair, "name": "both", "conf": conf, "floor": conf}
     both["fallback_floor"] = both["fallback_conf"]
+    both["faces"] = _NO_LIMIT  # what was recovered stays, however many the partner found
     return [Way(both, pair.looks, _together), pair, partner]
 
 
@@ -85,7 +88,7 @@ def _stages(settings: Json, weights: Json, where: Path, least: float) -> Way:
         beside(where, behind) if behind else "",
     )
     return Way(
-        pair_of(name, (first, behind or None), confs, least),
+        pair_of(name, (first, behind or None), confs, least, int(settings.get("faces", 1))),
         looks if first else None,
         lambda row: Said(row["first"], row["second"], row["best"]),
     )
@@ -245,13 +248,20 @@ def _old_name(source: str, sources: set[str]) -> str:
     return path.stem if len(alike) == 1 else "__".join(path.with_suffix("").parts).lstrip("/_")
 
 
+def _thresholds(settings: Json) -> list[float]:
+    """Of each network that was asked, in the order of the weights."""
+    detector = settings.get("detector", "two-stage")
+    of_stages = ["conf"] if detector == "neonatal" else ["conf", "fallback_conf"]
+    return [settings[key] for key in of_stages + ["neonatal_conf"] * (detector == "both")]
+
+
 def _words(config: Json) -> dict[str, str]:
     """What people want to know of how a run was made."""
     settings, made = config["settings"], config.get("made", {})
     words = {
-        "detector": f"{config.get('weights', {}).get('stage1', '')}, "
-        f"fallback {config.get('weights', {}).get('fallback', '')}",
-        "thresholds": f"{settings['conf']:.2f} and {settings['fallback_conf']:.2f}",
+        "detector": settings.get("detector", ""),
+        "weights": ", ".join(str(name) for name in config.get("weights", {}).values()),
+        "thresholds": " and ".join(f"{each:.2f}" for each in _thresholds(settings)),
         "looked at": f"{settings['imgsz']} pixels, {settings.get('device', '')}",
         "command": made.get("command", ""),
     }

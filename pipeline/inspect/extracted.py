@@ -23,6 +23,7 @@ def read(folder: Path, manifest: Json, truth: Truth) -> Record:
         "fallback_conf": 1.0,
         "floor": recipe["conf"],
         "fallback_floor": 1.0,
+        "faces": 1,
         "undrawn": "",
     }
     lines = (folder / "frames.jsonl").read_text(encoding="utf-8").splitlines()

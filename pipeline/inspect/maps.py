@@ -60,14 +60,9 @@ class Artist:
     @cached_property
     def stage(self) -> "Stage1":
         """The network."""
-        from pipeline.neonatal import files
-        from pipeline.neonatal.trained import open_neonatal
-        from pipeline.stage1 import open_stage1
+        from pipeline.opening import open_evidence
 
-        weights = shipped.find(self.looks.weights)
-        if files.about(weights) is not None:
-            return open_neonatal(weights, "", self.looks.imgsz)
-        return open_stage1(weights, "", self.looks.imgsz)
+        return open_evidence(shipped.find(self.looks.weights), "", self.looks.imgsz)
 
     @cached_property
     def usual(self) -> Recipe:
@@ -143,7 +138,7 @@ class Atlas:
         """What was saved, if no method is named; else what is drawn now."""
         damaged = ""
         try:
-            there = None if method else self._saved(index)
+            there = None if method else self._saved(index, pair)
         except UserError as error:
             there, damaged = None, f"; the saved one cannot be read: {error}"
         if there is not None:
@@ -175,9 +170,11 @@ class Atlas:
         except Gone as gone:
             return none(index, f"there is nothing to draw a heatmap of: {gone}")
 
-    def _saved(self, index: int) -> Maps | None:
-        """The heatmap that the run has kept of a frame."""
-        if self.record.heatmaps is None:
+    def _saved(self, index: int, pair: int) -> Maps | None:
+        """The heatmap that the run has kept of a frame, of what stage 2 was shown."""
+        pairs = self.record.pairs
+        alone = pairs[pair]["second"] is None and any(each["second"] for each in pairs)
+        if self.record.heatmaps is None or alone:
             return None
         path = self.record.heatmaps / f"{self.record.shots[index].name}.tif"
         if not path.is_file():

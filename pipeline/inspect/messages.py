@@ -30,6 +30,7 @@ class Pair(TypedDict):
     fallback_conf: float
     floor: float  # under this score nothing was kept of stage 1
     fallback_floor: float  # and of stage 2
+    faces: int  # so many are looked for in each frame: stage 2 gives no more than are missing
     undrawn: str  # why no heatmap can be drawn on the spot; "": it can
 
 
@@ -55,7 +56,6 @@ class Run(TypedDict):
     levels: list[str]  # of occlusion; empty if nobody knows any
     parts: list[str]  # the ten parts, in the order of their ids
     pairs: list[Pair]
-    faces: int  # so many are looked for in each frame
     hold: float  # seconds that a face is carried over a gap
     labelled: bool  # whether the truth of any frame is known
     methods: list[Method]  # in which heatmaps can be drawn on the spot

@@ -139,9 +139,8 @@ class Album:
         """Whether a face was found in a frame, by every pair that looked."""
         if shot.outcome is not None:
             return shot.outcome in {"found", "recovered"}
-        faces = self.record.faces
         return all(
-            any(decided(case(said, None), pair["conf"], pair["fallback_conf"], faces))
+            any(decided(case(said, None), pair["conf"], pair["fallback_conf"], pair["faces"]))
             for said, pair in zip(shot.said, self.record.pairs, strict=True)
         )
 

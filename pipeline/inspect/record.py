@@ -70,7 +70,6 @@ class Record:
     complete: bool = True
     warnings: list[str] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
-    faces: int = 1
     hold: float = 0.0
     anonymized: bool = False  # its pictures were to be written without faces
     annotated: Path | None = None  # what is shown where the file itself is gone
@@ -111,7 +110,11 @@ class Believed:
 
 
 def pair_of(
-    name: str, weights: tuple[str, str | None], confs: tuple[float, float], least: float
+    name: str,
+    weights: tuple[str, str | None],
+    confs: tuple[float, float],
+    least: float,
+    faces: int = 1,
 ) -> Pair:
     """A pair at its thresholds, of which the run has kept all candidates from ``least`` on."""
     conf, fallback_conf = confs
@@ -123,6 +126,7 @@ def pair_of(
         "fallback_conf": fallback_conf,
         "floor": min(conf, least),
         "fallback_floor": min(fallback_conf, least),
+        "faces": faces,
         "undrawn": "",
     }
 
@@ -150,7 +154,7 @@ def columns(record: Record) -> Columns:
         for said, pair, own in zip(shot.said, record.pairs, frames, strict=True):
             one, outcome = case(said, shot.truth, shot.ignored), shot.outcome
             if outcome is None:
-                found, new = decided(one, pair["conf"], pair["fallback_conf"], record.faces)
+                found, new = decided(one, pair["conf"], pair["fallback_conf"], pair["faces"])
                 outcome = outcome_of(_stages(len(found), len(new)))
             own["case"].append(one)
             own["outcome"].append(OUTCOMES.index(outcome))
@@ -202,7 +206,7 @@ def believed(record: Record, columns: Columns, index: int, at: At) -> Believed:
     of = index if earlier is None else earlier
     said = record.shots[of].said[at.pair]
     one = columns.frames[at.pair]["case"][of]
-    found, new = decided(one, at.conf, at.fallback_conf, record.faces)
+    found, new = decided(one, at.conf, at.fallback_conf, record.pairs[at.pair]["faces"])
     boxes = [said.first[number] for number in found]
     boxes += [said.second[number] for number in new if said.second is not None]
     stages = _stages(len(found), len(new))
@@ -266,7 +270,7 @@ def _hits(
 
 def _any(record: Record, columns: Columns, index: int, at: At) -> bool:
     one = columns.frames[at.pair]["case"][index]
-    return any(decided(one, at.conf, at.fallback_conf, record.faces))
+    return any(decided(one, at.conf, at.fallback_conf, record.pairs[at.pair]["faces"]))
 
 
 def held_from(record: Record, columns: Columns, index: int, at: At) -> int | None:

@@ -58,7 +58,6 @@ class Room:
                 {**pair, "undrawn": self.atlas.undrawn(number)}
                 for number, pair in enumerate(record.pairs)
             ],
-            "faces": record.faces,
             "hold": record.hold,
             "labelled": self.columns.labelled,
             "methods": METHODS,

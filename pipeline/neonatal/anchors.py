@@ -12,6 +12,7 @@ from torchvision.ops import box_iou
 from pipeline.neonatal.architecture import SIDES, STRIDES
 
 POSITIVE, NEGATIVE = 0.45, 0.3  # IoU from which, and under which, an anchor is a face's or nobody's
+_COVERED = 0.5  # of an anchor, by a box that counts for nothing: then it counts for nothing, too
 _IGNORED = Matcher.BETWEEN_THRESHOLDS
 
 
@@ -52,6 +53,7 @@ def assign(anchors: Tensor, faces: Tensor, ignored: Tensor) -> Assigned:
     """
     labels = anchors.new_zeros(len(anchors))
     boxes = torch.zeros_like(anchors)
+    faces = faces[(faces[:, 2:] > faces[:, :2]).all(dim=1)]  # nothing overlaps one without area
     if len(faces):
         matcher = Matcher(POSITIVE, NEGATIVE, allow_low_quality_matches=True)
         matches = matcher(box_iou(faces, anchors))
@@ -59,9 +61,25 @@ def assign(anchors: Tensor, faces: Tensor, ignored: Tensor) -> Assigned:
         labels[matches == _IGNORED] = -1
         boxes = faces[matches.clamp(min=0)]
     if len(ignored):
-        near = box_iou(anchors, ignored).amax(dim=1) >= NEGATIVE
-        labels[near & (labels == 0)] = -1
+        labels[_near(anchors, ignored) & (labels == 0)] = -1
     return Assigned(labels, boxes)
+
+
+def _near(anchors: Tensor, ignored: Tensor) -> Tensor:
+    """Which anchors (N,) lie on one of some boxes (I, 4), be they tiny or huge.
+
+    A box smaller than the smallest anchor counts as large as that: else none would fit it.
+    """
+    centres, sides = (ignored[:, :2] + ignored[:, 2:]) / 2, ignored[:, 2:] - ignored[:, :2]
+    half = sides.clamp(min=SIDES[0][0]) / 2
+    grown = torch.cat([centres - half, centres + half], dim=1)
+    near: Tensor = (box_iou(anchors, grown) >= NEGATIVE).any(dim=1)
+    areas = (anchors[:, 2:] - anchors[:, :2]).prod(dim=1)
+    for large in ignored[sides.prod(dim=1) >= _COVERED * areas.min()]:
+        low = torch.maximum(anchors[:, :2], large[:2])
+        high = torch.minimum(anchors[:, 2:], large[2:])
+        near |= (high - low).clamp(min=0).prod(dim=1) >= _COVERED * areas
+    return near
 
 
 def joined(levels: Sequence[Tensor]) -> Tensor:

@@ -45,6 +45,8 @@ class Architecture:
 
     def __post_init__(self) -> None:
         """Refuse what makes no network."""
+        if self.hcc and not (self.steps and self.reach):
+            raise UserError("--steps and --reach: name at least one; --no-hcc is without")
         if not set(self.steps) <= {2, 3, 4, 5, 6}:
             raise UserError(f"--steps {self.steps}: expected levels from 2 to 6")
         if any(side < 1 or side % 2 == 0 for side in self.reach):

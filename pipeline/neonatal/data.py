@@ -6,6 +6,7 @@ process loads it, nor from what was loaded before it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +81,12 @@ class Samples(TorchDataset[Sample]):
         one = self.pictures[number]
         chance = np.random.default_rng([self.learning.seed, self.epoch, number])
         picture, faces, ignored = placed(
-            images.read(one.path), one.faces, one.ignored, self.imgsz, self.learning.zoom, chance
+            images.read_named(one.path),
+            one.faces,
+            one.ignored,
+            self.imgsz,
+            self.learning.zoom,
+            chance,
         )
         tiny = ~box.at_least(faces, self.learning.least)
         faces, ignored = faces[~tiny], np.concatenate([ignored, faces[tiny]])
@@ -132,7 +138,19 @@ def _mirrored(boxes: Boxes, side: int) -> Boxes:
     return as_boxes(np.stack([side - boxes[:, 2], boxes[:, 1], side - boxes[:, 0], boxes[:, 3]], 1))
 
 
-def joined(samples: Sequence[Sample]) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-    """A batch: pictures (B, 3, S, S) uint8, and of each its faces and what is ignored."""
+class Truth:
+    """The boxes of a batch. No tensor, so that mixed precision leaves their numbers alone."""
+
+    def __init__(self, faces: Sequence[Tensor], ignored: Sequence[Tensor]) -> None:
+        self.faces, self.ignored = list(faces), list(ignored)
+
+    def to(self, device: torch.device, non_blocking: bool = False) -> "Truth":
+        """On another device."""
+        there = partial(Tensor.to, device=device, non_blocking=non_blocking)
+        return Truth([*map(there, self.faces)], [*map(there, self.ignored)])
+
+
+def batched(samples: Sequence[Sample]) -> tuple[Tensor, Truth]:
+    """Pictures (B, 3, S, S) uint8, and what is in each."""
     pictures = torch.stack([each.picture for each in samples])
-    return pictures, [each.faces for each in samples], [each.ignored for each in samples]
+    return pictures, Truth([each.faces for each in samples], [each.ignored for each in samples])

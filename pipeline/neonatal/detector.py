@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from pipeline import shipped, yolo
-from pipeline.detections import NOTHING_LIKE, SUSPECTED, Candidates, Detections, How
+from pipeline.detections import LEAST, NOTHING_LIKE, SUSPECTED, Candidates, Detections, How
 from pipeline.detector import Detector
 from pipeline.errors import UserError
 from pipeline.images import Letterbox, Picture
@@ -16,8 +16,6 @@ from pipeline.neonatal.trained import open_neonatal
 from pipeline.squares import Loaded
 from pipeline.stage1 import Looked, Stage1
 from pipeline.yolo import Found
-
-LEAST = 0.05  # under this score no candidate for a face is kept
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,38 +35,42 @@ def publish(path: Path, network: Network, about: Json) -> None:
 
 def about(path: Path) -> Json | None:
     """What is written into weights of this detector; none: it is another file."""
-    content = _content(path)
-    said = content.get("uncover") if isinstance(content, dict) else None
-    return said if isinstance(said, dict) and said.get("kind") == KIND else None
+    return _said(_content(path))
 
 
 def load(path: Path) -> tuple[Network, Json]:
     """The network in a file of weights, and what is said of it."""
-    said = about(path)
-    if said is None:
-        raise UserError(f"{path}: no weights of the neonatal detector ('uncover train neonatal')")
+    content = _content(path)
+    said = _said(content)
+    if said is None or not isinstance(content, dict):
+        raise UserError(
+            f"{path}: damaged, or no weights of the neonatal detector ('uncover train neonatal')"
+        )
     try:
         network = Network(Architecture(**_tuples(said["architecture"])))
-        network.load_state_dict(_state(path))
+        network.load_state_dict(content["state"])
     except _NO_TENSORS as error:
         raise UserError(f"{path}: damaged, or of another version: {_first_line(error)}") from error
     return network, said
 
 
-def begin_with(network: Network, path: Path) -> int:
-    """Take over from weights what has the same name and shape; how many tensors that were."""
-    if about(path) is None:
-        raise UserError(f"{path}: no weights of the neonatal detector ('uncover train neonatal')")
+def begin_with(network: Network, path: Path) -> tuple[int, int]:
+    """Take over from weights what has the same name; how many tensors of how many that were."""
+    given, _ = load(path)
+    theirs, ours = given.architecture, network.architecture
+    if (theirs.backbone, theirs.channels) != (ours.backbone, ours.channels):
+        raise UserError(
+            f"{path}: weights of another network; they go with --backbone {theirs.backbone} "
+            f"--channels {theirs.channels}"
+        )
     own = network.state_dict()
     fitting = {
         name: each
-        for name, each in _state(path).items()
+        for name, each in given.state_dict().items()
         if name in own and own[name].shape == each.shape
     }
-    if not any(name.startswith("body.") for name in fitting):
-        raise UserError(f"{path}: weights of another backbone")
     network.load_state_dict(fitting, strict=False)
-    return len(fitting)
+    return len(fitting), len(own)
 
 
 def backbone(network: Network, name: Backbone, source: str) -> None:
@@ -90,11 +94,9 @@ def backbone(network: Network, name: Backbone, source: str) -> None:
     network.body.features.load_state_dict({key: kept[key] for key in own})
 
 
-def _state(path: Path) -> dict[str, Tensor]:
-    content = _content(path)
-    assert isinstance(content, dict)
-    state: dict[str, Tensor] = content["state"]
-    return state
+def _said(content: object) -> Json | None:
+    said = content.get("uncover") if isinstance(content, dict) else None
+    return said if isinstance(said, dict) and said.get("kind") == KIND else None
 
 
 def _content(path: Path) -> object:

@@ -26,8 +26,8 @@ class Losses:
     second: Tensor
     box: Tensor
     quality: Tensor
-    before: Tensor  # positives to negatives, of all anchors
-    after: Tensor  # of those that the second step learns from
+    before: Tensor  # positives to negatives among the anchors that have two steps
+    after: Tensor  # and among those of them that the first step keeps
 
     @property
     def total(self) -> Tensor:
@@ -51,7 +51,7 @@ def losses(
     placed = anchors.expand_as(truth)[positive]
     wanted = CODER.encode_single(truth[positive], placed)
     box = functional.smooth_l1_loss(deltas, wanted, beta=1 / 9, reduction="sum") / count
-    second, told = _second(levels, labels, architecture)
+    second, before, after = _second(levels, labels, architecture, count)
     quality = box.new_zeros(())
     if levels[0].quality is not None:
         said = [flat(level.quality, 1)[..., 0] for level in levels if level.quality is not None]
@@ -61,14 +61,18 @@ def losses(
             torch.cat(said, dim=1)[positive].float(), target, reduction="sum"
         )
         quality = quality / count
-    return Losses(focal(logits, labels), second, box, quality, ratio(labels), ratio(told))
+    return Losses(focal(logits, labels, count), second, box, quality, before, after)
 
 
-def focal(logits: Tensor, labels: Tensor) -> Tensor:
-    """The sigmoid focal loss of what counts (label 0 or 1), over the number of positives."""
+def focal(logits: Tensor, labels: Tensor, count: Tensor) -> Tensor:
+    """The sigmoid focal loss of what counts (label 0 or 1), over the number of positives.
+
+    Equation 1 divides by the anchors processed; the focal loss by its inventors by positives, and
+    so both steps here, of which the second may see few or none.
+    """
     counts = labels >= 0
     every: Tensor = sigmoid_focal_loss(logits[counts], labels[counts], reduction="sum")
-    return every / (labels == 1).sum().clamp(min=1)
+    return every / count
 
 
 def dynamic(labels: Tensor, kept: Tensor, reading: Labels) -> Tensor:
@@ -104,21 +108,22 @@ def ratio(labels: Tensor) -> Tensor:
 
 
 def _second(
-    levels: Sequence[Level], labels: Tensor, architecture: Architecture
-) -> tuple[Tensor, Tensor]:
-    """The loss of the second steps together, and the labels that they learned from."""
-    said, told, begin = list[Tensor](), list[Tensor](), 0
+    levels: Sequence[Level], labels: Tensor, architecture: Architecture, count: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The loss of the second steps together; positives to negatives before them and after."""
+    said, asked, left, begin = list[Tensor](), list[Tensor](), list[Tensor](), 0
     for level in levels:
-        count = level.logits[0].numel()
-        own = labels[:, begin : begin + count]
-        begin += count
+        own = labels[:, begin : begin + level.logits[0].numel()]
+        begin += level.logits[0].numel()
         if level.second is None:
             continue
         kept = level.kept(architecture.theta)
         logits = level.second(level.features, level.lateral, kept.any(dim=1))
         said.append(flat(logits, 1)[..., 0])
-        told.append(dynamic(own, flat(kept, 1)[..., 0], architecture.labels))
+        asked.append(own)
+        left.append(flat(kept, 1)[..., 0])
     if not said:
-        return labels.new_zeros(()), labels
-    answers, learned = torch.cat(said, dim=1).float(), torch.cat(told, dim=1)
-    return focal(answers, learned), learned
+        return labels.new_zeros(()), ratio(labels), ratio(labels)
+    mine, kept = torch.cat(asked, dim=1), torch.cat(left, dim=1)
+    loss = focal(torch.cat(said, dim=1).float(), dynamic(mine, kept, architecture.labels), count)
+    return loss, ratio(mine), ratio(dynamic(mine, kept, "kept"))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline import cam, yolo
+from pipeline import cam
 from pipeline.devices import device_of
 from pipeline.errors import UserError
 from pipeline.neonatal import files
@@ -17,8 +17,7 @@ from pipeline.neonatal.architecture import STRIDES
 from pipeline.neonatal.decode import answers
 from pipeline.neonatal.network import Level, Network
 from pipeline.neonatal.second import FIELD
-from pipeline.runs import Json
-from pipeline.stage1 import Stage1, check_side, open_control
+from pipeline.stage1 import Stage1, check_side
 from pipeline.yolo import Found
 
 NAMES = ("face",)
@@ -71,7 +70,8 @@ class Trained:
     def evidence(self, levels: Sequence[Level]) -> list[cam.Level]:
         """What the class logits follow from: of each cell the best of its anchors counts.
 
-        Where a level has two steps, the second is explained, on the features that it works on.
+        Where a level has two steps, the second is explained, on the features that it works on;
+        of a cell where nothing was kept, how much it counts is still the first's to say.
         """
         return [
             self._first(level, number) if level.second is None else self._both(level)
@@ -111,18 +111,6 @@ def open_neonatal(weights: Path, device: str, imgsz: int = 0, half: bool = False
     network = Trained(model.half() if half else model, about["alpha"])
     check_side(imgsz or about["imgsz"], network.strides)
     return Stage1(network, imgsz or about["imgsz"], half)
-
-
-def told(weights: Path) -> Json:
-    """What a training has written into weights of either kind of how they are to be used."""
-    return files.about(weights) or yolo.about(weights)
-
-
-def open_face(weights: Path, device: str, imgsz: int = 0) -> Stage1:
-    """A network of the whole face alone: the neonatal detector, or a YOLO."""
-    if files.about(weights) is not None:
-        return open_neonatal(weights, device, imgsz)
-    return open_control(weights, device, imgsz or yolo.about(weights).get("imgsz", 640))
 
 
 def at_alpha(stage: Stage1, alpha: float) -> Stage1:

@@ -6,9 +6,10 @@ Precision, devices, several of them, and checkpoints are lightning-fabric's.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -17,15 +18,16 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from pipeline import runs, tables
+from pipeline.devices import repeatable
 from pipeline.errors import UserError
 from pipeline.neonatal.anchors import Anchors, assign, joined
-from pipeline.neonatal.data import Example, Samples, drawn
-from pipeline.neonatal.data import joined as batched
+from pipeline.neonatal.data import Example, Samples, Truth, batched, drawn
 from pipeline.neonatal.learning import Learning
 from pipeline.neonatal.loss import losses
 from pipeline.neonatal.network import Network
 from pipeline.runs import Json
 
+_LAST = "last.ckpt"
 _STEEP = 10.0  # gradients longer than this are shortened
 _PARTS = ("first", "second", "box", "quality", "before", "after")
 Judge = Callable[[Network], Json]  # what a network is worth, after an epoch
@@ -47,13 +49,11 @@ class Learner(nn.Module):
         super().__init__()
         self.network, self.anchors = network, Anchors()
 
-    def forward(
-        self, pictures: Tensor, faces: Sequence[Tensor], ignored: Sequence[Tensor]
-    ) -> dict[str, Tensor]:
+    def forward(self, pictures: Tensor, truth: Truth) -> dict[str, Tensor]:
         """Pictures (B, 3, H, W) uint8 -> the parts of the loss, each a number."""
         height, width = pictures.shape[2:]
         placed = joined(self.anchors.levels(height, width, pictures.device))
-        told = [assign(placed, *each) for each in zip(faces, ignored, strict=True)]
+        told = [assign(placed, *each) for each in zip(truth.faces, truth.ignored, strict=True)]
         batch = (pictures.float() / 255).contiguous(memory_format=torch.channels_last)
         found = losses(self.network(batch), placed, told, self.network.architecture)
         return {part: getattr(found, part) for part in ("total", *_PARTS)}
@@ -68,8 +68,31 @@ def train(
     where: Where,
     judge: Judge,
 ) -> None:
-    """Train the network in place; what is kept in the folder goes on after a kill."""
-    fabric = _fabric(where)
+    """Train the network in place; what is kept in the folder goes on after a kill.
+
+    Several devices learn in processes of their own, which begin with it and end in a checkpoint.
+    """
+    if learning.batch % len(where.devices):
+        raise UserError(f"--batch {learning.batch}: not the same for every GPU")
+    given: Json = {"folder": folder, "network": network, "sets": sets, "imgsz": imgsz}
+    given |= {"learning": learning, "where": where, "judge": judge}
+    _fabric(where).launch(partial(_learn, **given))
+    if len(where.devices) > 1:
+        learned = torch.load(folder / _LAST, map_location="cpu", weights_only=True)["model"]
+        network.load_state_dict({key.removeprefix("network."): learned[key] for key in learned})
+
+
+def _learn(
+    fabric: Fabric,
+    folder: Path,
+    network: Network,
+    sets: Sequence[Sequence[Example]],
+    imgsz: int,
+    learning: Learning,
+    where: Where,
+    judge: Judge,
+) -> None:
+    """All epochs that are not done, on one of the devices."""
     network.to(memory_format=torch.channels_last)
     learner = Learner(network)
     optimizer = torch.optim.SGD(
@@ -77,14 +100,15 @@ def train(
     )
     model, optimizer = fabric.setup(learner, optimizer)
     state: Json = {"model": model, "optimizer": optimizer, "rows": []}
-    last = folder / "last.ckpt"
+    last = folder / _LAST
     if last.is_file():
         fabric.load(last, state)
         print(f"{len(state['rows'])} of {learning.epochs} epochs are done already")
     for epoch in range(len(state["rows"]), learning.epochs):
         begin = perf_counter()
         samples = Samples(drawn(sets, learning, epoch), imgsz, learning, epoch)
-        row = _epoch(fabric, model, optimizer, _loader(fabric, samples, where), learning)
+        with repeatable(fabric.device):
+            row = _epoch(fabric, model, optimizer, _loader(fabric, samples, where), learning)
         row["seconds"] = round(perf_counter() - begin, 1)
         state["rows"].append({"epoch": epoch + 1} | row | _judged(fabric, network, judge))
         partial = last.with_suffix(".partial")
@@ -115,14 +139,14 @@ def _epoch(
         disable=None if fabric.is_global_zero else True,
         leave=False,
     )
-    for step, (pictures, faces, ignored) in enumerate(bar):
+    for step, (pictures, truth) in enumerate(bar):
         rate = learning.rate((samples.epoch + step / len(loader)) / learning.epochs)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        found: dict[str, Tensor] = model(pictures, faces, ignored)
+        found: dict[str, Tensor] = model(pictures, truth)
         optimizer.zero_grad()
         fabric.backward(found["total"])
-        fabric.clip_gradients(model, optimizer, max_norm=_STEEP)
+        fabric.clip_gradients(model, optimizer, max_norm=_STEEP, error_if_nonfinite=False)
         optimizer.step()
         total += torch.stack([found[part].detach().float() for part in _PARTS])
     mean = fabric.all_reduce(total, reduce_op="mean")
@@ -160,13 +184,11 @@ def _loader(fabric: Fabric, samples: Samples, where: Where) -> Any:  # noqa: ANN
 def _fabric(where: Where) -> Fabric:
     first = where.devices[0]
     cuda = first.type == "cuda"
-    wide = not cuda or torch.cuda.is_bf16_supported()
-    half: Literal["bf16-mixed", "16-mixed"] = "bf16-mixed" if wide else "16-mixed"
-    fabric = Fabric(
+    # Of float16 the scaler would be lost with a checkpoint: then rather single precision.
+    wide = not cuda or torch.cuda.is_bf16_supported(including_emulation=False)
+    return Fabric(
         accelerator=first.type,
-        devices=[device.index or 0 for device in where.devices] if cuda else 1,
-        precision=half if where.mixed else "32-true",
-        strategy="ddp" if len(where.devices) > 1 else "auto",
+        devices=[device.index or 0 for device in where.devices] if cuda else len(where.devices),
+        precision="bf16-mixed" if where.mixed and wide else "32-true",
+        strategy="ddp_spawn" if len(where.devices) > 1 else "auto",
     )
-    fabric.launch()
-    return fabric

@@ -28,7 +28,7 @@ function reason(i, detail) {
 /** The best score of stage 2's faces; the frame's own is of both stages. */
 function recovered(i) {
   const { start, score: scores } = state.cases.second;
-  return scores[start[i] + believed(state.cases, state.run.faces, thresholds(), i).recovered[0]];
+  return scores[start[i] + believed(state.cases, pair().faces, thresholds(), i).recovered[0]];
 }
 
 function silent(i) {

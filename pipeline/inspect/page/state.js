@@ -75,7 +75,7 @@ export function set(changes) {
 function follow(keys) {
   const any = (...names) => state.cases && names.some((name) => keys.has(name));
   if (any("cases", "conf", "fallback")) {
-    state.result = decide(state.cases, state.run, Boolean(pair().second), thresholds());
+    state.result = decide(state.cases, { faces: pair().faces, hold: state.run.hold }, Boolean(pair().second), thresholds());
     keys.add("result");
   }
   if (any("cases", "marks")) {

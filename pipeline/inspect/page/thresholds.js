@@ -59,7 +59,7 @@ function count() {
 
 // hits of boxes lie in lists of lists: slower than outcomes, so once a paint is enough
 const judgeSoon = eachPaint(() => {
-  const scores = judge(state.cases, state.run.faces, thresholds());
+  const scores = judge(state.cases, pair().faces, thresholds());
   for (const [name, value] of Object.entries(scores))
     document.querySelector(`[data-score="${name}"]`).textContent = value === null ? "–" : value.toFixed(3);
 });
