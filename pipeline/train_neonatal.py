@@ -207,7 +207,7 @@ class TrainNeonatal:
         judged = _Glance(sets, self.imgsz, self.learning.batch)
         how = (self.imgsz, self.learning, where, judged)
         try:
-            training.train(folder, network, examples, *how)
+            training.Training(folder, examples, *how).run(network)
         except torch.OutOfMemoryError as error:
             raise UserError(
                 f"the device's memory is full; --batch {self.learning.batch} is too much at "

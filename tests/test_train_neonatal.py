@@ -249,7 +249,7 @@ def test_several_devices_learn_together(place, tmp_path):
     network = Network(SMALL)
     before = {name: each.clone() for name, each in network.state_dict().items()}
     where = training.Where([torch.device("cpu")] * 2, False, 0)
-    training.train(tmp_path, network, data, 64, FEW, where, unjudged)
+    training.Training(tmp_path, data, 64, FEW, where, unjudged).run(network)
     after = network.state_dict()
 
     assert len((tmp_path / "results.csv").read_text().splitlines()) == 1 + FEW.epochs

@@ -59,64 +59,58 @@ class Learner(nn.Module):
         return {part: getattr(found, part) for part in ("total", *_PARTS)}
 
 
-def train(
-    folder: Path,
-    network: Network,
-    sets: Sequence[Sequence[Example]],
-    imgsz: int,
-    learning: Learning,
-    where: Where,
-    judge: Judge,
-) -> None:
-    """Train the network in place; what is kept in the folder goes on after a kill.
+@dataclass(frozen=True, eq=False)
+class Training:
+    """One training: what is learned from, how, on what, and where it is kept."""
 
-    Several devices learn in processes of their own, which begin with it and end in a checkpoint.
-    """
-    if learning.batch % len(where.devices):
-        raise UserError(f"--batch {learning.batch}: not the same for every GPU")
-    given: Json = {"folder": folder, "network": network, "sets": sets, "imgsz": imgsz}
-    given |= {"learning": learning, "where": where, "judge": judge}
-    _fabric(where).launch(partial(_learn, **given))
-    if len(where.devices) > 1:
-        learned = torch.load(folder / _LAST, map_location="cpu", weights_only=True)["model"]
-        network.load_state_dict({key.removeprefix("network."): learned[key] for key in learned})
+    folder: Path  # what lies in it goes on after a kill
+    sets: Sequence[Sequence[Example]]
+    imgsz: int
+    learning: Learning
+    where: Where
+    judge: Judge
 
+    def run(self, network: Network) -> None:
+        """Train the network in place.
 
-def _learn(
-    fabric: Fabric,
-    folder: Path,
-    network: Network,
-    sets: Sequence[Sequence[Example]],
-    imgsz: int,
-    learning: Learning,
-    where: Where,
-    judge: Judge,
-) -> None:
-    """All epochs that are not done, on one of the devices."""
-    network.to(memory_format=torch.channels_last)
-    learner = Learner(network)
-    optimizer = torch.optim.SGD(
-        learner.parameters(), learning.lr, learning.momentum, weight_decay=learning.decay
-    )
-    model, optimizer = fabric.setup(learner, optimizer)
-    state: Json = {"model": model, "optimizer": optimizer, "rows": []}
-    last = folder / _LAST
-    if last.is_file():
-        fabric.load(last, state)
-        print(f"{len(state['rows'])} of {learning.epochs} epochs are done already")
-    for epoch in range(len(state["rows"]), learning.epochs):
-        begin = perf_counter()
-        samples = Samples(drawn(sets, learning, epoch), imgsz, learning, epoch)
-        with repeatable(fabric.device):
-            row = _epoch(fabric, model, optimizer, _loader(fabric, samples, where), learning)
-        row["seconds"] = round(perf_counter() - begin, 1)
-        state["rows"].append({"epoch": epoch + 1} | row | _judged(fabric, network, judge))
-        partial = last.with_suffix(".partial")
-        fabric.save(partial, state)
-        if fabric.is_global_zero:
-            partial.replace(last)
-            runs.write_text(folder / "results.csv", tables.as_csv(state["rows"]))
-            print(tables.as_text(state["rows"][-1:]))
+        Several devices learn in processes of their own, which begin with it and end in a
+        checkpoint.
+        """
+        count = len(self.where.devices)
+        if self.learning.batch % count:
+            raise UserError(f"--batch {self.learning.batch}: not the same for every GPU")
+        _fabric(self.where).launch(partial(self._learn, network=network))
+        if count > 1:
+            last = torch.load(self.folder / _LAST, map_location="cpu", weights_only=True)
+            learned = {key.removeprefix("network."): one for key, one in last["model"].items()}
+            network.load_state_dict(learned)
+
+    def _learn(self, fabric: Fabric, network: Network) -> None:
+        """All epochs that are not done, on one of the devices."""
+        network.to(memory_format=torch.channels_last)
+        learner, how = Learner(network), self.learning
+        optimizer = torch.optim.SGD(
+            learner.parameters(), how.lr, how.momentum, weight_decay=how.decay
+        )
+        model, optimizer = fabric.setup(learner, optimizer)
+        state: Json = {"model": model, "optimizer": optimizer, "rows": []}
+        last = self.folder / _LAST
+        if last.is_file():
+            fabric.load(last, state)
+            print(f"{len(state['rows'])} of {how.epochs} epochs are done already")
+        for epoch in range(len(state["rows"]), how.epochs):
+            begin = perf_counter()
+            samples = Samples(drawn(self.sets, how, epoch), self.imgsz, how, epoch)
+            with repeatable(fabric.device):
+                row = _epoch(fabric, model, optimizer, _loader(fabric, samples, self.where), how)
+            row["seconds"] = round(perf_counter() - begin, 1)
+            state["rows"].append({"epoch": epoch + 1} | row | _judged(fabric, network, self.judge))
+            begun = last.with_suffix(".partial")
+            fabric.save(begun, state)
+            if fabric.is_global_zero:
+                begun.replace(last)
+                runs.write_text(self.folder / "results.csv", tables.as_csv(state["rows"]))
+                print(tables.as_text(state["rows"][-1:]))
 
 
 def _epoch(
