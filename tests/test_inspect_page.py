@@ -250,8 +250,9 @@ def test_the_page_decides_as_the_detector_does(look, home, faces, hold):
         """async ([points, run, frames]) => {
           const { flatten, decide } = await import("uncover/outcomes");
           const cases = flatten(frames, run.outcomes);
+          const how = { faces: run.pairs[0].faces, hold: run.hold };
           return points.map(([conf, fallback]) =>
-            [...decide(cases, run, true, { conf, fallback }).outcome]);
+            [...decide(cases, how, true, { conf, fallback }).outcome]);
         }""",
         [points, room.run(), room.columns.frames[0]],
     )

@@ -85,7 +85,7 @@ function flattenRepeats(cases) {
 /**
  * Decide every frame.
  * @param {Cases} cases
- * @param {{faces: number, hold: number}} run
+ * @param {{faces: number, hold: number}} run of the pair, of the run
  * @param {boolean} paired whether there is a stage 2
  * @param {Thresholds} at
  * @returns {Result}
