@@ -116,14 +116,7 @@ def ablate(
     overwrite: bool = False,
 ) -> Path:
     """Train every variant that the tables need with every seed, judge them, write the tables."""
-    called = dict[Architecture, str]()  # by the first table that has it, whichever are wanted
-    for table in TABLES.values():
-        for words, changes in table.rows.items():
-            called.setdefault(replace(whole, **changes), _plain(words))
-    kinds = {
-        replace(whole, **changes): None for name in wanted for changes in TABLES[name].rows.values()
-    }
-    folders = {(kind, seed): train(kind, seed, called[kind]) for seed in seeds for kind in kinds}
+    folders = _trained(whole, seeds, wanted, train)
     record: Json = {
         "settings": {"tables": list(wanted), "seeds": list(seeds)},
         "sources": {
@@ -162,6 +155,25 @@ def ablate(
         print(f"{_title(name)}\n{tables.as_text(each)}")
     print(target)
     return target
+
+
+def _trained(
+    whole: Architecture, seeds: Sequence[int], wanted: Sequence[str], train: Train
+) -> dict[tuple[Architecture, int], Path]:
+    """The folder of every variant that the tables need, with every seed."""
+    called = dict[Architecture, str]()  # by the first table that has it, whichever are wanted
+    for table in TABLES.values():
+        for words, changes in table.rows.items():
+            called.setdefault(replace(whole, **changes), _plain(words))
+    rows = [changes for name in wanted for changes in TABLES[name].rows.values()]
+    kinds = dict.fromkeys(replace(whole, **changes) for changes in rows)
+    folders = dict[tuple[Architecture, int], Path]()
+    for seed in seeds:
+        for kind in kinds:
+            which = f"{len(folders) + 1} of {len(seeds) * len(kinds)}"
+            print(f"training {which}: {called[kind]}, seed {seed}")
+            folders[kind, seed] = train(kind, seed, called[kind])
+    return folders
 
 
 def _asked(folder: Path, measured: Sequence[Dataset], device: str) -> dict[str, list[Scene]]:

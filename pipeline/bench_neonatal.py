@@ -43,7 +43,7 @@ class BenchNeonatal:
     """Files or folders to look at; by default faces that come with Ultralytics."""
 
     most: int = 16
-    """Pictures that are looked at, of all over what is given."""
+    """No more pictures than this are looked at, from all over what is given."""
 
     conf: float = 0.05
     """From which score on boxes are decoded."""
@@ -114,7 +114,7 @@ class BenchNeonatal:
         from pipeline import images, media, samples
 
         if not self.pictures:
-            return [window for window, _ in samples.faces()]
+            return [window for window, _ in samples.faces()][: self.most]
         given = [one for one in media.inputs(self.pictures) if one.kind == "picture"]
         if not given:
             raise UserError("--pictures: none")

@@ -48,7 +48,7 @@ class Detect:
 
     Stage 1 looks first. Where it gives no face, heatmaps of the parts that it did see go to
     stage 2. Every frame leaves as found, recovered, missed (with the reason) or unreadable.
-    Nothing is sent anywhere.
+    Nothing is sent anywhere. (--detector neonatal: one network looks, without stages.)
 
     Example: uncover detect ward.mp4
 

@@ -4,13 +4,15 @@ A finished training is ``runs/train/NAME``::
 
     best.pt             the network after the last epoch, half precision; alpha and threshold
     manifest.json       settings, data, scores of every split, versions
-    results.csv, .png   losses, the ratio of positives to negatives, scores, epoch by epoch
+    results.csv, .png   epoch by epoch: the parts of the loss; before and after: positives to
+                        negatives among the anchors that the first step judges, and keeps; average
+                        precision on some of validation
 """
 
 import csv
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import tyro
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:  # these bring torch, which --help need not wait for
     from pipeline.dataset import Dataset
     from pipeline.neonatal.network import Network
 
+TableName = Literal["modules", "levels", "reach", "quality", "labels"]
+_TABLES: tuple[TableName, ...] = get_args(TableName)
 _GLANCE = 300  # pictures of validation at which each epoch is judged; the end is at all of them
 _CELL = 64  # pixels that divide the sides of what the network sees
 
@@ -75,10 +79,7 @@ class TrainNeonatal:
     """Train the variants that the paper's tables compare, each as it would be trained alone, and
     write the tables to runs/ablate/NAME."""
 
-    tables: tuple[Literal["modules", "levels", "reach", "quality", "labels"], ...] = (
-        *("modules", "levels", "reach"),
-        *("quality", "labels"),
-    )
+    tables: tuple[TableName, ...] = _TABLES
     """With --ablate: which (tables 2 with 1 and the curves, 3, 4, 5, and the readings of y')."""
 
     seeds: tuple[int, ...] = (0,)
@@ -106,8 +107,14 @@ class TrainNeonatal:
             raise UserError("--data: which prepared dataset?")
         if self.imgsz < _CELL or self.imgsz % _CELL:
             raise UserError(f"--imgsz {self.imgsz}: expected a multiple of {_CELL}")
+        if self.workers < 0:
+            raise UserError(f"--workers {self.workers}: expected 0 or more")
         if self.ablate and not (self.seeds and self.tables):
             raise UserError("--ablate: needs --seeds and --tables")
+        if len({*self.seeds}) < len(self.seeds) or min(self.seeds, default=0) < 0:
+            raise UserError(f"--seeds {self.seeds}: expected different numbers from 0 on")
+        if not self.ablate and (self.seeds != (0,) or self.measure or self.tables != _TABLES):
+            raise UserError("--tables, --seeds and --measure go with --ablate; alone it is --seed")
         whole = self.architecture.hcc and self.architecture.quality == "diou"
         if self.ablate and not whole:
             raise UserError("--ablate switches the modules itself: leave --hcc and --quality alone")
@@ -128,10 +135,11 @@ class TrainNeonatal:
         if runs.up_to_date(target, record, self.overwrite):
             print(f"{target} is up to date: same settings and pictures")
             return target
+        network = self._begun()
         with runs.resumable_folder(target, record, discard=self.overwrite) as folder:
             manifest = runs.read_json(folder / "manifest.json")
             if manifest is None:
-                network = self._trained(folder, sets)
+                self._train(folder, network, sets)
                 manifest = record | self._published(folder, network, sets)
                 first, *more = sets
                 manifest |= {"data": first.origin()}
@@ -160,6 +168,9 @@ class TrainNeonatal:
                 architecture=kind,
                 learning=replace(self.learning, seed=seed),
                 ablate=False,
+                tables=_TABLES,
+                seeds=(0,),
+                measure=(),
             )
             return own.run()
 
@@ -185,14 +196,13 @@ class TrainNeonatal:
             "sources": {"datasets": sources, "weights": start, "backbone": begun},
         }
 
-    def _trained(self, folder: Path, sets: "list[Dataset]") -> "Network":
+    def _begun(self) -> "Network":
+        """The network as it begins."""
         import torch
 
-        from pipeline.devices import mixed_pays
-        from pipeline.neonatal import data, files, training
+        from pipeline.neonatal import files
         from pipeline.neonatal.network import Network
 
-        devices = self._devices()
         torch.manual_seed(self.learning.seed)
         network = Network(self.architecture)
         if self.weights:
@@ -200,7 +210,15 @@ class TrainNeonatal:
             print(f"{taken} of {whole} tensors begin as those of {self.weights}")
         if self.backbone_weights:
             files.backbone(network, self.architecture.backbone, self.backbone_weights)
-        examples = [data.examples(each) for each in sets]
+        return network
+
+    def _train(self, folder: Path, network: "Network", sets: "list[Dataset]") -> None:
+        import torch
+
+        from pipeline.devices import mixed_pays
+        from pipeline.neonatal import data, training
+
+        devices, examples = self._devices(), [data.examples(each) for each in sets]
         mixed = self.mixed and mixed_pays(devices[0])
         where = training.Where(devices, mixed, self.workers)
 
@@ -213,7 +231,6 @@ class TrainNeonatal:
                 f"the device's memory is full; --batch {self.learning.batch} is too much at "
                 f"--imgsz {self.imgsz}"
             ) from error
-        return network
 
     def _published(self, folder: Path, network: "Network", sets: "list[Dataset]") -> Json:
         """Write best.pt with its alpha and threshold; what it is worth on every split."""

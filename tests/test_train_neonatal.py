@@ -164,12 +164,23 @@ def test_the_hub_is_asked_only_when_it_is_named(place, monkeypatch):
         ({"data": ("nothing",)}, "no prepared dataset"),
         ({"weights": "a", "backbone_weights": "b"}, "hold a backbone already"),
         ({"device": "cpu,cpu"}, "each once"),
+        ({"seeds": (1, 2)}, "go with --ablate"),
+        ({"ablate": True, "seeds": (0, 0)}, "different numbers"),
         ({"ablate": True, "architecture": replace(SMALL, hcc=False)}, "switches the modules"),
     ],
 )
 def test_what_makes_no_sense_is_refused(place, changes, words):
     with pytest.raises(UserError, match=words):
         settings(**changes).run()
+
+
+def test_pictures_that_are_gone_are_told_before_an_hour_has_passed(place, monkeypatch):
+    data = open_dataset("faces")
+    first = next(data.picture(row) for row in data.rows("train"))
+    moved = first.rename(first.with_suffix(".away"))
+    with pytest.raises(UserError, match=r"1 of \d+ training pictures are gone"):
+        settings(name="gone", data=("faces",)).run()
+    moved.rename(first)
 
 
 def test_weights_of_a_yolo_are_told_apart(place, tmp_path):

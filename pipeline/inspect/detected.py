@@ -100,7 +100,7 @@ def _neonatal(
     name = weights["neonatal"]
     looks = Looks(beside(where, name), settings["neonatal"], settings[imgsz])
     pair = pair_of(name, (name, None), (float(settings[conf]), 1.0), least)
-    return Way(pair, looks, lambda row: Said(row[said], None, {}))
+    return Way(pair, looks, lambda row: Said(row[said] or [], None, {}))
 
 
 def _together(row: Json) -> Said:

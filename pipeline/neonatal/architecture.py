@@ -47,7 +47,7 @@ class Architecture:
         """Refuse what makes no network."""
         if self.hcc and not (self.steps and self.reach):
             raise UserError("--steps and --reach: name at least one; --no-hcc is without")
-        if not set(self.steps) <= {2, 3, 4, 5, 6}:
+        if not {*self.steps} <= {2, 3, 4, 5, 6} or len({*self.steps}) < len(self.steps):
             raise UserError(f"--steps {self.steps}: expected levels from 2 to 6")
         if any(side < 1 or side % 2 == 0 for side in self.reach):
             raise UserError(f"--reach {self.reach}: expected odd numbers of cells")

@@ -19,6 +19,7 @@ from torchvision.transforms import v2
 from pipeline import boxes as box
 from pipeline import dataset, images
 from pipeline.boxes import Boxes, as_boxes
+from pipeline.errors import UserError
 from pipeline.images import Letterbox, Picture
 from pipeline.neonatal.learning import Learning
 
@@ -51,6 +52,12 @@ def examples(data: dataset.Dataset) -> list[Example]:
             labels, classes = data.labels(row)
             ignored = [each["box"] for each in row["faces"] if each["ignore"] and each["box"]]
             found.append(Example(data.picture(row), labels[classes == face], as_boxes(ignored)))
+    gone = [each.path for each in found if not each.path.is_file()]
+    if gone:
+        raise UserError(
+            f"{data.root}: {len(gone)} of {len(found)} training pictures are gone, e.g. {gone[0]}; "
+            "'uncover prepare' makes the dataset anew"
+        )
     return found
 
 

@@ -48,7 +48,13 @@ class NeonatalDetector(Detector[tuple[Picture, Letterbox]]):
         for name, value in (("conf", conf), ("iou", iou)):
             if not 0 <= value <= 1:
                 raise UserError(f"--{name} {value:g}: expected a number between 0 and 1")
-        return cls(stage, conf or (files.about(path) or {})["threshold"], iou)
+        believed = conf or (files.about(path) or {}).get("threshold", 1.0)
+        if not 0 < believed < 1 and not conf:
+            raise UserError(
+                f"{path}: no threshold in the weights, or one at which they find nothing: their "
+                "training did not end, or found no face on validation; give --conf"
+            )
+        return cls(stage, believed, iou)
 
     @property
     def device(self) -> torch.device:

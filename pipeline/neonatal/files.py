@@ -76,7 +76,12 @@ def begin_with(network: Network, path: Path) -> tuple[int, int]:
 def backbone(network: Network, name: Backbone, source: str) -> None:
     """Give the backbone torchvision's weights, from a file, or if told so from its hub."""
     if source == HUB:
-        state = get_model_weights(_MODELS[name]).DEFAULT.get_state_dict(progress=True)
+        try:
+            state = get_model_weights(_MODELS[name]).DEFAULT.get_state_dict(progress=True)
+        except OSError as error:
+            raise UserError(
+                f"--backbone-weights {HUB}: cannot be fetched ({error}); give a file instead"
+            ) from error
     else:
         state = _content(Path(source).expanduser())
     if not isinstance(state, dict) or not all(isinstance(each, Tensor) for each in state.values()):

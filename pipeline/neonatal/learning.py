@@ -51,8 +51,12 @@ class Learning:
             raise UserError(f"--zoom {self.zoom[0]:g} {self.zoom[1]:g}: expected e.g. .5 2")
         if self.least <= 0 or self.seed < 0 or self.decay < 0 or not 0 <= self.momentum < 1:
             raise UserError("--least: above 0; --seed, --decay: 0 or more; --momentum: under 1")
-        if self.lr <= 0 or not all(0 <= each <= 1 for each in (self.warmup, *self.drops)):
-            raise UserError("--lr: above 0; --warmup and --drops: shares between 0 and 1")
+        if (
+            not self.lr > 0
+            or list(self.drops) != sorted(self.drops)
+            or not all(0 <= each <= 1 for each in (self.warmup, *self.drops))
+        ):
+            raise UserError("--lr: above 0; --warmup, --drops: shares between 0 and 1, ascending")
 
     def rate(self, progress: float) -> float:
         """The learning rate after a share of the training."""
