@@ -70,7 +70,7 @@ class Evaluate:
     stage2: tuple[str, ...] = (shipped.CLEAR_FALLBACK, shipped.FALLBACK)
     """Weights for heatmaps; each finds its own first stage among --stage1."""
 
-    control: tuple[str, ...] = (shipped.CONTROL,)
+    control: tuple[str, ...] = (shipped.CONTROL, shipped.NEONATAL)
     """Weights of the whole face alone (train face, train neonatal), or of any YOLO with one
     class."""
 
