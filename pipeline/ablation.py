@@ -11,6 +11,7 @@ import re
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from pipeline import alphas, images, plots, runs, tables
@@ -74,7 +75,7 @@ class Made:
     folder: Path
     scenes: Mapping[str, list[Scene]]  # of each dataset
 
-    @property
+    @cached_property
     def about(self) -> Json:
         """Its alpha and threshold."""
         manifest = runs.read_json(self.folder / "manifest.json")
@@ -129,11 +130,16 @@ def ablate(
         return target
     made = {key: Made(folder, _asked(folder, measured, device)) for key, folder in folders.items()}
 
+    worth = {
+        key: {data.root.name: one.row(data.root.name) for data in measured}
+        for key, one in made.items()
+    }
+
     def rows(name: str) -> Iterator[Json]:
         for words, changes in TABLES[name].rows.items():
             kind = replace(whole, **changes)
             for data in measured:
-                own = [made[kind, seed].row(data.root.name) for seed in seeds]
+                own = [worth[kind, seed][data.root.name] for seed in seeds]
                 yield {"network": words, "measured on": data.root.name} | _summary(own)
 
     written = {name: list(rows(name)) for name in wanted}

@@ -119,4 +119,4 @@ class BenchNeonatal:
         if not given:
             raise UserError("--pictures: none")
         chosen = [given[number] for number in media.evenly(len(given), self.most)]
-        return [images.read(Path(one.where)) for one in chosen]
+        return [images.read_named(Path(one.where)) for one in chosen]

@@ -60,6 +60,10 @@ class Dataset:
         """Of its pictures: three, or those of its heatmaps."""
         return int(self.manifest().get("channels", 3))
 
+    def faces_in(self, split: str) -> int:
+        """How many whole faces were labelled in a split when it was prepared."""
+        return int(self.manifest()["labels"].get(split, {}).get(self.names[self.face], 0))
+
     def described(self, judged: str) -> Json:
         """What Ultralytics is told of it in a yaml, to learn from it or to judge a split."""
         described: Json = {"path": str(self.root), "train": "images/train"}

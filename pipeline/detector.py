@@ -83,6 +83,14 @@ class Detector(ABC, Generic[Ready]):
         return part, [self.ready(picture) for picture in pictures]
 
 
+def check_shares(**values: float) -> None:
+    """An error for people if a threshold is no share; each by its option's name."""
+    for name, value in values.items():
+        if not 0 <= value <= 1:
+            option = name.replace("_", "-")
+            raise UserError(f"--{option} {value:g}: expected a number between 0 and 1")
+
+
 def _parts(frames: Iterator[Frame], size: int, cut: int) -> Iterator[list[Frame]]:
     """Frames in order, so many at once; fewer where they are large."""
     part: list[Frame] = []

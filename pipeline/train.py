@@ -183,9 +183,8 @@ class _Training:
 
     def check(self, data: "Dataset") -> None:
         """Whether the dataset is one for this kind of model."""
-        labels = data.manifest()["labels"]
         for split in ("train", "val"):
-            counted = labels.get(split, {}).get(data.names[data.face])
+            counted = data.faces_in(split)
             # Counted when it was prepared; somebody may have emptied the files since.
             if not counted or not any(data.face in data.labels(row)[1] for row in data.rows(split)):
                 raise UserError(

@@ -18,7 +18,7 @@ import tyro
 
 from pipeline import runs, scores, shipped
 from pipeline.errors import UserError
-from pipeline.neonatal.architecture import Architecture
+from pipeline.neonatal.architecture import STRIDES, Architecture
 from pipeline.neonatal.learning import Learning
 from pipeline.runs import Json
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # these bring torch, which --help need not wait for
 TableName = Literal["modules", "levels", "reach", "quality", "labels"]
 _TABLES: tuple[TableName, ...] = get_args(TableName)
 _GLANCE = 300  # pictures of validation at which each epoch is judged; the end is at all of them
-_CELL = 64  # pixels that divide the sides of what the network sees
+_CELL = STRIDES[-1]  # pixels that divide the sides of what the network sees
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class TrainNeonatal:
     """Processes that load pictures beside a GPU (a CPU has none to spare)."""
 
     mixed: bool = True
-    """Mixed precision: bfloat16 where it pays, else float16 on GPUs."""
+    """Mixed precision: bfloat16, where the device has it."""
 
     overwrite: bool = False
     """Replace a result of this name that was made otherwise."""
@@ -180,13 +180,11 @@ class TrainNeonatal:
 
     def _record(self, sets: "list[Dataset]") -> Json:
         """What the result follows from."""
-        from pipeline.devices import mixed_pays
-
         settings = runs.settings_of(self.architecture) | runs.settings_of(self.learning)
         settings |= {"kind": "neonatal", "imgsz": self.imgsz}
         devices = self._devices()
         settings |= {"device": devices[0].type, "devices": len(devices)}
-        settings["mixed"] = self.mixed and mixed_pays(devices[0])
+        settings["mixed"] = self._mixed(devices[0])
         start = runs.sha256(shipped.find(self.weights)) if self.weights else None
         file = Path(self.backbone_weights).expanduser()
         begun = runs.sha256(file) if file.is_file() else self.backbone_weights or None
@@ -215,13 +213,10 @@ class TrainNeonatal:
     def _train(self, folder: Path, network: "Network", sets: "list[Dataset]") -> None:
         import torch
 
-        from pipeline.devices import mixed_pays
         from pipeline.neonatal import data, training
 
         devices, examples = self._devices(), [data.examples(each) for each in sets]
-        mixed = self.mixed and mixed_pays(devices[0])
-        where = training.Where(devices, mixed, self.workers)
-
+        where = training.Where(devices, self._mixed(devices[0]), self.workers)
         judged = _Glance(sets, self.imgsz, self.learning.batch)
         how = (self.imgsz, self.learning, where, judged)
         try:
@@ -242,9 +237,8 @@ class TrainNeonatal:
         best = folder / "best.pt"
         about: Json = {"kind": files.KIND, "imgsz": self.imgsz, "alpha": 1.0}
         files.publish(best, network, about)
-        stage = open_neonatal(
-            best, str(self._devices()[0])
-        )  # as it will be used: in half precision
+        # As it will be used: its weights are rounded to half precision.
+        stage = open_neonatal(best, str(self._devices()[0]))
         ranked = self.architecture.quality != "none"
         tried = alphas.ALPHAS if ranked else (1.0,)
         chosen = alphas.asked(sets, "val", stage, tried, self.learning.batch)
@@ -253,15 +247,18 @@ class TrainNeonatal:
         about["threshold"] = found["val"]["all"]["threshold"]
         splits = {row["split"] for data in sets for row in data.rows()}
         for split in sorted(splits - {"train", "val"}):
-            if not split.endswith("_empty") and any(
-                data.manifest()["labels"].get(split, {}).get(data.names[data.face]) for data in sets
-            ):
+            if any(data.faces_in(split) for data in sets):
                 scenes = alphas.asked(sets, split, stage, (about["alpha"],), self.learning.batch)
                 found[split] = alphas.scores(scenes, about["alpha"], about["threshold"])
         files.publish(best, network, about)
         with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
             (folder / "results.png").write_bytes(plots.epochs(list(csv.DictReader(file))))
         return {"weights": {"sha256": runs.sha256(best)}, "about": about, "scores": found}
+
+    def _mixed(self, device: "torch.device") -> bool:
+        from pipeline.devices import mixed_pays
+
+        return self.mixed and mixed_pays(device)
 
     def _devices(self) -> "list[torch.device]":
         from pipeline.devices import device_of
@@ -300,9 +297,7 @@ def _check(sets: "list[Dataset]") -> None:
         if data.channels != 3:
             raise UserError(f"{data.root}: heatmaps; this network looks at pictures")
     for split in ("train", "val"):
-        if not any(
-            data.manifest()["labels"].get(split, {}).get(data.names[data.face]) for data in sets
-        ):
+        if not any(data.faces_in(split) for data in sets):
             raise UserError(
                 f"--data {' '.join(names)}: there are no faces in {split}; 'uncover prepare' with "
                 "--split or --val-share makes such pictures"

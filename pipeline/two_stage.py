@@ -27,7 +27,7 @@ from pipeline.detections import (
     How,
     Parts,
 )
-from pipeline.detector import Detector
+from pipeline.detector import Detector, check_shares
 from pipeline.errors import UserError
 from pipeline.heatmap_files import Stack
 from pipeline.images import Letterbox, Picture
@@ -86,9 +86,7 @@ class TwoStage(Detector[tuple[Picture, Letterbox]]):
             behind = shipped.find(fallback)
             second = open_stage2(behind, first.network.device)
             _check_pair(path, side, behind, second)
-        for name, value in (("conf", conf), ("fallback-conf", fallback_conf), ("iou", iou)):
-            if not 0 <= value <= 1:
-                raise UserError(f"--{name} {value:g}: expected a number between 0 and 1")
+        check_shares(conf=conf, fallback_conf=fallback_conf, iou=iou)
         if faces < 1:
             raise UserError(f"--faces {faces}: expected 1 or more")
         # A pair works at two thresholds that were chosen together.

@@ -8,11 +8,10 @@ import torch
 
 from pipeline import shipped, yolo
 from pipeline.detections import LEAST, NOTHING_LIKE, SUSPECTED, Candidates, Detections, How
-from pipeline.detector import Detector
+from pipeline.detector import Detector, check_shares
 from pipeline.errors import UserError
 from pipeline.images import Letterbox, Picture
-from pipeline.neonatal import files
-from pipeline.neonatal.trained import open_neonatal
+from pipeline.neonatal.trained import Trained, open_neonatal
 from pipeline.squares import Loaded
 from pipeline.stage1 import Looked, Stage1
 from pipeline.yolo import Found
@@ -45,10 +44,9 @@ class NeonatalDetector(Detector[tuple[Picture, Letterbox]]):
         """Weights by name or file; 0: what the weights say."""
         path = shipped.find(weights)
         stage = open_neonatal(path, device, imgsz, half)
-        for name, value in (("conf", conf), ("iou", iou)):
-            if not 0 <= value <= 1:
-                raise UserError(f"--{name} {value:g}: expected a number between 0 and 1")
-        believed = conf or (files.about(path) or {}).get("threshold", 1.0)
+        check_shares(conf=conf, iou=iou)
+        assert isinstance(stage.network, Trained)
+        believed = conf or stage.network.threshold
         if not 0 < believed < 1 and not conf:
             raise UserError(
                 f"{path}: no threshold in the weights, or one at which they find nothing: their "

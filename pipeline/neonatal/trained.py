@@ -29,6 +29,7 @@ class Trained:
 
     model: Network
     alpha: float = 1.0  # score = p ** alpha * D ** (1 - alpha)
+    threshold: float = 1.0  # of the score, as its training chose it; 1: it has not
     anchors: Anchors = field(default_factory=Anchors)
 
     @property
@@ -108,7 +109,7 @@ def open_neonatal(weights: Path, device: str, imgsz: int = 0, half: bool = False
     for parameter in model.parameters():
         parameter.requires_grad = False
     model = model.eval().to(where).to(memory_format=torch.channels_last)
-    network = Trained(model.half() if half else model, about["alpha"])
+    network = Trained(model.half() if half else model, about["alpha"], about.get("threshold", 1.0))
     check_side(imgsz or about["imgsz"], network.strides)
     return Stage1(network, imgsz or about["imgsz"], half)
 
