@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 from torchvision.models.detection._utils import Matcher
 from torchvision.ops import box_iou, distance_box_iou_loss
@@ -12,11 +13,12 @@ from torchvision.ops import box_iou, distance_box_iou_loss
 from pipeline.errors import UserError
 from pipeline.neonatal.anchors import Anchors, assign, joined
 from pipeline.neonatal.architecture import ANCHORS, STRIDES, Architecture
-from pipeline.neonatal.blocks import flat
+from pipeline.neonatal.blocks import flat, head
+from pipeline.neonatal.cells import asked
 from pipeline.neonatal.decode import answers
 from pipeline.neonatal.loss import CODER, dynamic, focal, losses, quality_of, ratio
 from pipeline.neonatal.network import Network
-from pipeline.neonatal.second import Second
+from pipeline.neonatal.second import Second, masks_of
 
 CPU = torch.device("cpu")
 SMALL = Architecture("mobilenet_v3", channels=16)
@@ -169,7 +171,6 @@ def test_dynamic_labels_in_both_readings():
 @pytest.mark.parametrize("reach", [(3,), (5,), (3, 5)])
 def test_masks_of_a_hand_made_grid(reach):
     """Two kept cells, one in a corner: their neighbourhoods, cut at the border."""
-    second = Second(4, ANCHORS, reach, 0.0)
     kept = torch.zeros(1, 1, 6, 7)
     kept[0, 0, 0, 0] = kept[0, 0, 3, 4] = 1
     expected = torch.zeros(6, 7)
@@ -180,14 +181,15 @@ def test_masks_of_a_hand_made_grid(reach):
             own[max(0, row - half) : row + half + 1, max(0, column - half) : column + half + 1] = 1
         expected += own
 
-    assert torch.equal(second._masks(kept)[0, 0], expected)
+    assert torch.equal(masks_of(kept, reach)[0, 0], expected)
 
 
-@pytest.mark.parametrize("count", [0, 1, 3, 40])
-def test_the_second_step_at_single_cells_is_the_dense_one(count):
+@pytest.mark.parametrize("reach", [(3,), (3, 5), (7, 1)])
+@pytest.mark.parametrize("count", [0, 1, 3, 12, 40])
+def test_the_second_step_at_single_cells_is_the_dense_one(count, reach):
     """Borders and corners included; where many are kept it is computed densely."""
     torch.manual_seed(count)
-    second = Second(8, ANCHORS, (3, 5), -2.0)
+    second = Second(8, ANCHORS, reach, -2.0)
     features, lateral = torch.randn(2, 2, 8, 9, 11)
     kept = torch.zeros(2, 9, 11, dtype=torch.bool)
     places = torch.randperm(kept.numel())[:count]
@@ -200,6 +202,20 @@ def test_the_second_step_at_single_cells_is_the_dense_one(count):
 
     assert torch.equal(cells, kept.nonzero())
     assert torch.allclose(logits, dense[kept], atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 60])
+@pytest.mark.parametrize("side", [1, 3])
+def test_a_head_at_single_cells_says_what_it_says_everywhere(side, count):
+    torch.manual_seed(count)
+    made = head(8, 3, side, -1.0)
+    features = torch.randn(2, 8, 9, 11)
+    chosen = torch.zeros(2, 9, 11, dtype=torch.bool)
+    chosen.view(-1)[torch.randperm(chosen.numel())[:count]] = True
+    chosen[:, 0, 0] = chosen[:, -1, -1] = count > 0
+    said = asked(made, features, chosen.nonzero())
+
+    assert torch.allclose(said, made(features).permute(0, 2, 3, 1)[chosen], atol=1e-5)
 
 
 def test_context_reaches_as_far_as_the_neighbourhoods_and_no_farther():
@@ -281,12 +297,12 @@ def test_what_makes_no_network_is_refused(wrong):
 def said(made, seed=0, count=2, side=128):
     """Levels of untrained networks, made less sure of nothing."""
     torch.manual_seed(seed)
+    for each in made.quality:
+        nn.init.normal_(each.weight)
     with torch.no_grad():
         levels = made.eval()(torch.randn(count, 3, side, side))
     for level in levels:
         level.logits.copy_(torch.randn_like(level.logits) * 2 - 3)
-        if level.quality is not None:
-            level.quality.copy_(torch.randn_like(level.quality))
     return levels, Anchors().levels(side, side, CPU)
 
 
@@ -300,7 +316,7 @@ def dense(levels, anchors, theta, alpha, conf):
             second = level.second(level.features, level.lateral, kept.any(dim=1)).sigmoid()
             scores = torch.where(kept, second, torch.zeros_like(second))
         if level.quality is not None:
-            scores = scores**alpha * level.quality.sigmoid() ** (1 - alpha)
+            scores = scores**alpha * level.quality(level.features).sigmoid() ** (1 - alpha)
         scores, deltas = flat(scores, 1)[..., 0], flat(level.deltas, 4)
         for picture in range(len(scores)):
             boxes_ = CODER.decode_single(deltas[picture], own)

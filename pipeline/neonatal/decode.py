@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
 from pipeline.neonatal.architecture import ANCHORS
+from pipeline.neonatal.cells import asked
 from pipeline.neonatal.loss import CODER
 from pipeline.neonatal.network import Level
 
@@ -38,11 +40,17 @@ def answers(
     Without a predicted quality, or with alpha 1, the score is the probability itself.
     """
     size = levels[0].features.shape[-2] * 4, levels[0].features.shape[-1] * 4
-    parts = [
-        _of_level(level, own, theta, alpha, conf)
+    alpha = 1.0 if levels[0].quality is None else alpha
+    least = conf ** (1 / alpha) if alpha else 0.0  # the quality is 1 at most
+    found = [
+        _of_level(level, own, theta, least, ranked=alpha < 1)
         for level, own in zip(levels, anchors, strict=True)
     ]
-    boxes, scores, picture = (torch.cat(each) for each in zip(*parts, strict=True))
+    few = _Few(*(torch.cat(each) for each in zip(*found, strict=True)))
+    if alpha < 1:
+        scores = few.scores**alpha * few.quality ** (1 - alpha)
+        few = _Few(*(each[scores >= conf] for each in few._replace(scores=scores)))
+    boxes, scores, picture = CODER.decode_single(few.deltas, few.anchors), few.scores, few.picture
     count = len(levels[0].features)
     if len(scores) > into_nms:  # rarely; a network that has learned nothing is sure of nothing
         best = _first_of_each(scores.argsort(descending=True), picture, into_nms, count)
@@ -63,44 +71,42 @@ def _first_of_each(order: Tensor, picture: Tensor, most: int, count: int) -> Ten
     return order[chosen]
 
 
-def _of_level(
-    level: Level, anchors: Tensor, theta: float, alpha: float, conf: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Boxes, scores and pictures of the anchors of one level that reach ``conf``."""
-    alpha = 1.0 if level.quality is None else alpha
-    least = conf ** (1 / alpha) if alpha else 0.0  # the quality is 1 at most
-    picture, cell, kind, score = _probable(level, theta, least)
-    width = level.features.shape[-1]
-    row, column = cell // width, cell % width
-    if level.quality is not None and alpha < 1:
-        quality = level.quality[picture, kind, row, column].float().sigmoid()
-        score = score**alpha * quality ** (1 - alpha)
-        picture, cell, kind, row, column, score = _only(
-            score >= conf, picture, cell, kind, row, column, score
-        )
-    number = torch.arange(4, device=kind.device)
-    deltas = level.deltas[
-        picture[:, None], 4 * kind[:, None] + number, row[:, None], column[:, None]
-    ]
-    boxes = CODER.decode_single(deltas.float(), anchors[cell * ANCHORS + kind])
-    return boxes, score, picture
+class _Few(NamedTuple):
+    """The anchors that are probable enough."""
+
+    picture: Tensor  # (M,)
+    scores: Tensor  # (M,) probabilities
+    quality: Tensor  # (M,) where it ranks
+    deltas: Tensor  # (M, 4) their boxes, coded
+    anchors: Tensor  # (M, 4)
 
 
-def _probable(level: Level, theta: float, least: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Picture, cell, anchor of the cell, and probability, of all anchors from ``least`` on."""
-    width = level.features.shape[-1]
+def _of_level(level: Level, anchors: Tensor, theta: float, least: float, *, ranked: bool) -> _Few:
+    """Of one level all that are at least so probable."""
+    places, scores = _probable(level, theta, least)
+    picture, row, column, anchor = places.unbind(dim=1)
+    if not len(places):  # as on most levels of most pictures
+        return _Few(picture, scores, scores, scores.view(0, 4), scores.view(0, 4))
+    quality = scores
+    if ranked and level.quality is not None:
+        said = asked(level.quality, level.features, places[:, :3])
+        quality = said.gather(1, anchor[:, None])[:, 0].float().sigmoid()
+    height, width = level.features.shape[-2:]
+    own = anchors.view(height, width, ANCHORS, 4)[row, column, anchor]
+    deltas = level.deltas.view(len(level.deltas), ANCHORS, 4, height, width)
+    deltas = deltas[picture, anchor, :, row, column].float()
+    return _Few(picture, scores, quality, deltas, own)
+
+
+def _probable(level: Level, theta: float, least: float) -> tuple[Tensor, Tensor]:
+    """Places (M, 4), as picture, row, column, anchor, that are at least so probable; how much."""
     if level.second is None:
-        scores = level.logits.float().sigmoid()
-        picture, kind, row, column = (scores >= least).nonzero(as_tuple=True)
-        return picture, row * width + column, kind, scores[picture, kind, row, column]
-    kept = level.kept(theta)  # (B, A, H, W)
-    cells, logits = level.second.at(level.features, level.lateral, kept.any(dim=1))
+        scores = level.logits.permute(0, 2, 3, 1).float().sigmoid()
+        chosen = scores >= least
+        return chosen.nonzero(), scores[chosen]
+    kept = level.kept(theta).permute(0, 2, 3, 1)
+    cells, logits = level.second.at(level.features, level.lateral, kept.any(dim=3))
     scores = logits.float().sigmoid()  # (M, A)
-    own = kept.permute(0, 2, 3, 1)[cells[:, 0], cells[:, 1], cells[:, 2]]  # (M, A)
-    place, kind = ((scores >= least) & own).nonzero(as_tuple=True)
-    picture, row, column = cells[place].unbind(dim=1)
-    return picture, row * width + column, kind, scores[place, kind]
-
-
-def _only(chosen: Tensor, *values: Tensor) -> list[Tensor]:
-    return [each[chosen] for each in values]
+    chosen = (scores >= least) & kept[cells.unbind(dim=1)]
+    cell, anchor = chosen.nonzero(as_tuple=True)
+    return torch.cat([cells[cell], anchor[:, None]], dim=1), scores[chosen]

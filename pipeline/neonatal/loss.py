@@ -53,8 +53,12 @@ def losses(
     box = functional.smooth_l1_loss(deltas, wanted, beta=1 / 9, reduction="sum") / count
     second, before, after = _second(levels, labels, architecture, count)
     quality = box.new_zeros(())
-    if levels[0].quality is not None:
-        said = [flat(level.quality, 1)[..., 0] for level in levels if level.quality is not None]
+    if architecture.quality != "none":
+        said = [
+            flat(level.quality(level.features), 1)[..., 0]
+            for level in levels
+            if level.quality is not None
+        ]
         decoded = CODER.decode_single(deltas.detach(), placed)
         target = quality_of(decoded, truth[positive], architecture.quality)
         quality = functional.binary_cross_entropy_with_logits(

@@ -22,7 +22,7 @@ class Level:
     lateral: Tensor  # (B, C, H, W) what the level got from the backbone
     logits: Tensor  # (B, A, H, W) of the first step
     deltas: Tensor  # (B, 4 A, H, W) from anchors to boxes, coded
-    quality: Tensor | None  # (B, A, H, W) logits of the DIoU with the true box
+    quality: nn.Conv2d | None  # says how good a box is: the logit of its DIoU with the true one
     second: Second | None  # the second step, if the level has one
 
     @property
@@ -32,7 +32,7 @@ class Level:
 
     def kept(self, theta: float) -> Tensor:
         """Which anchors (B, A, H, W) the first step leaves: not surely negative."""
-        return self.logits.sigmoid() >= 1 - theta
+        return self.logits >= math.log((1 - theta) / theta)
 
 
 class Network(nn.Module):
@@ -77,10 +77,18 @@ class Network(nn.Module):
                     lateral,
                     self.first[number](features),
                     self.box[number](features),
-                    self.quality[number](features) if len(self.quality) else None,
+                    self._quality(number),
                     self._second(FIRST + number),
                 )
             )
+        return found
+
+    def _quality(self, number: int) -> nn.Conv2d | None:
+        """What judges the boxes of a level, if anything does."""
+        if not len(self.quality):
+            return None
+        found = self.quality[number]
+        assert isinstance(found, nn.Conv2d)
         return found
 
     def _second(self, level: int) -> Second | None:

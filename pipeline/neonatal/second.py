@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.neonatal.blocks import head
+from pipeline.neonatal.cells import Windows, overlap, summed
 
 FIELD = 5  # cells of a side that one logit depends on: two convolutions of three
-_HIDDEN = 64
+_HIDDEN = 64  # features between them, at most; a light network has half as many as channels
 
 
 class Second(nn.Module):
@@ -23,8 +24,9 @@ class Second(nn.Module):
     def __init__(self, channels: int, anchors: int, reach: Sequence[int], bias: float) -> None:
         super().__init__()
         self.reach = tuple(reach)
-        self.hidden = nn.Conv2d(channels, _HIDDEN, 3, padding=1)
-        self.logits = head(_HIDDEN, anchors, 3, bias)
+        hidden = _HIDDEN
+        self.hidden = nn.Conv2d(channels, hidden, 3, padding=1)
+        self.logits = head(hidden, anchors, 3, bias)
 
     def forward(self, features: Tensor, lateral: Tensor, kept: Tensor) -> Tensor:
         """Logits (B, A, H, W) everywhere; ``kept`` (B, H, W) tells where an anchor was kept."""
@@ -32,7 +34,7 @@ class Second(nn.Module):
 
     def seen(self, features: Tensor, lateral: Tensor, kept: Tensor) -> Tensor:
         """What the classifier works on (B, C, H, W): the level, and what the masks let through."""
-        return features + lateral * self._masks(kept[:, None].to(lateral))
+        return features + lateral * masks_of(kept[:, None].to(lateral), self.reach)
 
     def classified(self, seen: Tensor) -> Tensor:
         """Logits (B, A, H, W) of that."""
@@ -42,30 +44,25 @@ class Second(nn.Module):
     def at(self, features: Tensor, lateral: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
         """The kept cells (M, 3), as picture, row, column, and their logits (M, A) alone."""
         cells = kept.nonzero()
-        height, width = kept.shape[1:]
-        if len(cells) * FIELD**2 > kept.numel():  # windows that overlap so much cost more than all
+        if not len(cells):
+            return cells, features.new_zeros(0, self.logits.out_channels)
+        if overlap(cells, 3, features):  # each has nine cells of hidden features
             dense = self(features, lateral, kept).permute(0, 2, 3, 1)
             return cells, dense[kept]
-        rows, row_inside = _around(cells[:, 1], height, FIELD // 2)
-        columns, column_inside = _around(cells[:, 2], width, FIELD // 2)
-        inside = (row_inside[:, :, None] & column_inside[:, None, :])[:, None].to(features)
-        place = (cells[:, 0, None, None], slice(None), rows[:, :, None], columns[:, None, :])
-        masks = self._masks(kept[:, None].to(lateral))[place].permute(0, 3, 1, 2)
-        seen = features[place] + lateral[place] * masks.permute(0, 2, 3, 1)
-        seen = seen.permute(0, 3, 1, 2) * inside  # (M, C, 5, 5), nothing beyond the border
-        hidden = functional.conv2d(seen, self.hidden.weight, self.hidden.bias)
-        hidden = functional.relu(hidden) * inside[..., 1:-1, 1:-1]  # (M, 64, 3, 3)
-        logits = functional.conv2d(hidden, self.logits.weight, self.logits.bias)
-        return cells, logits.flatten(1)
-
-    def _masks(self, kept: Tensor) -> Tensor:
-        """How often (B, 1, H, W) each cell lies in a neighbourhood of a kept one."""
-        return torch.stack(
-            [functional.max_pool2d(kept, side, 1, side // 2) for side in self.reach]
-        ).sum(dim=0)
+        around = Windows.around(cells, FIELD, features)
+        # Around a kept cell all of its window lies in the neighbourhoods that are as large.
+        narrow = [side for side in self.reach if side < FIELD]
+        masks = around.of(masks_of(kept[:, None].to(lateral), narrow))
+        masks += len(self.reach) - len(narrow)
+        seen = torch.addcmul(around.of(features), around.of(lateral), masks) * around.inside
+        hidden = functional.conv2d(seen.permute(0, 3, 1, 2), self.hidden.weight, self.hidden.bias)
+        hidden = functional.relu(hidden).permute(0, 2, 3, 1) * around.inside[:, 1:-1, 1:-1]
+        return cells, summed(self.logits, hidden)  # of (M, 3, 3, hidden)
 
 
-def _around(centre: Tensor, size: int, reach: int) -> tuple[Tensor, Tensor]:
-    """Places (M, 2 * reach + 1) around each centre, held inside; and which of them are inside."""
-    places = centre[:, None] + torch.arange(-reach, reach + 1, device=centre.device)
-    return places.clamp(0, size - 1), (places >= 0) & (places < size)
+def masks_of(kept: Tensor, reach: Sequence[int]) -> Tensor:
+    """How often (B, 1, H, W) each cell lies in a neighbourhood of a kept one."""
+    masks = torch.zeros_like(kept)
+    for side in reach:
+        masks += functional.max_pool2d(kept, side, 1, side // 2)
+    return masks
