@@ -49,7 +49,8 @@ class BenchNeonatal:
     """From which score on boxes are decoded."""
 
     repeat: int = 30
-    """Measurements of each, in turn; the ratio is the median of neighbours' ratios."""
+    """Measurements of each, in turn; the ratio is the median of neighbours' ratios, and half of
+    them lie between the two figures behind it."""
 
     device: str = ""
     """cpu, cuda, cuda:1; by default CUDA if there is a device, else the CPU."""
@@ -62,8 +63,8 @@ class BenchNeonatal:
 
     def run(self) -> list[Json]:
         """Print the table; the rows."""
-        if min(self.batch, self.repeat, self.most) < 1:
-            raise UserError("--batch, --repeat and --most: expected 1 or more")
+        if min(self.batch, self.most) < 1 or self.repeat < 2:
+            raise UserError("--batch and --most: expected 1 or more; --repeat: 2 or more")
         import torch
 
         from pipeline import shipped
@@ -94,16 +95,21 @@ class BenchNeonatal:
             f"{settings.channels} channels, {whole.imgsz} pixels, {len(loaded)} pictures, batches "
             f"of {self.batch}, ms a picture"
         )
-        print(f"{'':<22}{'device':>7}{'ours ms':>10}{'peer ms':>10}{'ours/peer':>11}")
+        print(
+            f"{'':<22}{'device':>7}{'ours ms':>10}{'peer ms':>10}{'ours/peer':>11}"
+            f"{'half of them':>16}"
+        )
         rows: list[Json] = []
         for name in _MODULES:
             middle = [round(statistics.median(times[key]), 3) for key in (name, "baseline")]
             row: Json = {"name": f"neonatal/{name}", "ours_ms": middle[0], "peer_ms": middle[1]}
             row["ratio"] = round(timing.ratio(times[name], times["baseline"]), 4)
+            low, high = timing.spread(times[name], times["baseline"])
+            row["half"] = [round(low, 4), round(high, 4)]
             rows.append(row | {"device": whole.network.device.type})
             print(
                 f"{row['name']:<22}{whole.network.device.type:>7}{middle[0]:>10.2f}"
-                f"{middle[1]:>10.2f}{row['ratio']:>11.3f}"
+                f"{middle[1]:>10.2f}{row['ratio']:>11.3f}{low:>10.3f}-{high:.3f}"
             )
         if self.json:
             runs.write_json(Path(self.json), rows)

@@ -13,7 +13,7 @@ A run is ``runs/detect/NAME``::
 """
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -31,13 +31,19 @@ if TYPE_CHECKING:  # these bring torch and FFmpeg, which --help need not wait fo
     from pipeline.two_stage import TwoStage
 
 Name = Literal["two-stage", "neonatal", "both"]
-# The weights that each detector needs, by the settings that name them.
-_WEIGHTS: dict[Name, tuple[str, ...]] = {
-    "two-stage": ("stage1", "fallback"),
-    "neonatal": ("neonatal",),
-    "both": ("stage1", "fallback", "neonatal"),
+_STAGES: tuple[Name, ...] = ("two-stage", "both")
+# Settings that not every detector has, and which have them.
+_OF: dict[str, tuple[Name, ...]] = {
+    "stage1": _STAGES,
+    "fallback": _STAGES,
+    "fallback_conf": _STAGES,
+    "faces": _STAGES,
+    "always": _STAGES,
+    "save_heatmaps": _STAGES,
+    "neonatal": ("neonatal", "both"),
+    "neonatal_conf": ("both",),
 }
-
+_WEIGHTS = ("stage1", "fallback", "neonatal")
 
 INTERRUPTED = 130  # the exit code of a run that Ctrl-C has ended
 
@@ -195,15 +201,11 @@ class Detect:
             raise UserError("--batch and --stride: expected 1 or more")
         if min(self.fps, self.hold, self.reconnect) < 0:
             raise UserError("--fps, --hold and --reconnect: expected 0 or more")
-        if self.detector == "neonatal" and (self.save_heatmaps or self.always):
-            raise UserError(
-                "--save-heatmaps and --always are of stage 2, which --detector neonatal has not; "
-                "'uncover inspect' draws heatmaps of it"
-            )
-        if self.detector == "neonatal" and self.faces != 1:
-            raise UserError("--faces tells when stage 2 is asked; --detector neonatal has none")
-        if self.neonatal_conf and self.detector != "both":
-            raise UserError("--neonatal-conf goes with --detector both; alone it goes by --conf")
+        usual = {field.name: field.default for field in fields(self)}
+        for key, having in _OF.items():
+            if self.detector not in having and getattr(self, key) != usual[key]:
+                flag = f"--{key.replace('_', '-')}"
+                raise UserError(f"{flag} goes with --detector {' or '.join(having)}")
         if self.resume and self.overwrite:
             raise UserError("--resume goes on, --overwrite begins anew: not both")
 
@@ -260,9 +262,9 @@ class Detect:
         without = {"sources", "name", "resume", "overwrite", "reconnect", "device"}
         settings = {key: value for key, value in asdict(self).items() if key not in without}
         settings |= {"form": results.FORM, "least": LEAST, "device": detector.device.type} | how
-        for key in ("stage1", "fallback", "neonatal"):
+        for key in _WEIGHTS:
             name = getattr(self, key)
-            used = key in _WEIGHTS[self.detector] and name != "none"
+            used = self.detector in _OF[key] and name != "none"
             settings[key] = runs.sha256(shipped.find(name)) if used else None
         files = [one for one in given if not one.live]
         sources: Json = {"files": media.fingerprint(files)}
@@ -299,7 +301,7 @@ class Detect:
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
         if (saved or {}).get("sources") != record["sources"] and (target / runs.MARKS).is_file():
             (target / runs.MARKS).replace(target / runs.OLD_MARKS)  # of other frames
-        weights = {key: getattr(self, key) for key in _WEIGHTS[self.detector]}
+        weights = {key: getattr(self, key) for key in _WEIGHTS if self.detector in _OF[key]}
         made = {"weights": weights, "folder": str(Path.cwd()), "made": runs.provenance()}
         made["bytes"] = {one.text: Path(one.where).stat().st_size for one in given if not one.live}
         runs.write_json(config, record | made)

@@ -194,9 +194,16 @@ def weights(tmp_path):
     }
 
 
+def of(detector, weights):
+    """The settings of a run, with the weights that its detector has."""
+    none = {"neonatal": ("stage1", "fallback"), "two-stage": ("neonatal",), "both": ()}[detector]
+    own = {key: value for key, value in weights.items() if key not in none}
+    return own | {"detector": detector}
+
+
 @pytest.mark.parametrize("detector", ["neonatal", "both"])
 def test_a_run_tells_who_found_what(home, pictures, weights, detector):
-    folder = Detect((str(pictures),), detector=detector, name="r", **weights).run()
+    folder = Detect((str(pictures),), name="r", **of(detector, weights)).run()
     rows = list(csv.DictReader((folder / "frames.csv").open()))
     lines = [json.loads(line) for line in (folder / "frames.jsonl").read_text().splitlines()]
     config = json.loads((folder / "config.json").read_text())
@@ -212,15 +219,15 @@ def test_a_run_tells_who_found_what(home, pictures, weights, detector):
         assert all(line["partner"] is not None for line in lines)
         coco = json.loads((folder / "predictions.json").read_text())
         assert all("by" in each for each in coco)
-    Detect((str(pictures),), detector=detector, name="r", **weights).run()  # up to date
+    Detect((str(pictures),), name="r", **of(detector, weights)).run()  # up to date
     with pytest.raises(UserError, match="made otherwise"):
-        Detect((str(pictures),), name="r", **weights).run()
+        Detect((str(pictures),), name="r", **of("two-stage", weights)).run()
 
 
 def test_the_page_reads_each_detector_of_a_run(home, pictures, weights):
     """Of both: what they found together as the run has it, and what each said by itself."""
     (pictures / "no.jpg").write_text("no picture")
-    folder = Detect((str(pictures),), detector="both", name="r", **weights).run()
+    folder = Detect((str(pictures),), name="r", **of("both", weights)).run()
     config = json.loads((folder / "config.json").read_text())
     made = detected.read(folder, config, ByPlace())
     columns = record.columns(made)
@@ -287,8 +294,10 @@ def test_evaluation_and_comparison_take_it(home, pictures, weights, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"detector": "neonatal", "faces": 2}, "when stage 2 is asked"),
-        ({"detector": "neonatal", "save_heatmaps": True}, "of stage 2"),
+        ({"detector": "neonatal", "faces": 2}, "--faces goes with --detector two-stage or both"),
+        ({"detector": "neonatal", "save_heatmaps": True}, "--save-heatmaps goes with"),
+        ({"detector": "neonatal", "fallback": "none"}, "--fallback goes with"),
+        ({"neonatal": "first.pt"}, "--neonatal goes with --detector neonatal or both"),
         ({"detector": "neonatal", "neonatal_conf": 0.5}, "goes with --detector both"),
         ({"detector": "neonatal", "conf": 1.5}, "between 0 and 1"),
         ({"detector": "neonatal", "imgsz": 100}, "multiple of 64"),
@@ -298,7 +307,8 @@ def test_evaluation_and_comparison_take_it(home, pictures, weights, tmp_path):
 )
 def test_what_makes_no_sense_is_refused(home, pictures, weights, changes, words):
     with pytest.raises(UserError, match=words):
-        Detect((str(pictures),), **(weights | changes)).run()
+        own = of(changes.get("detector", "two-stage"), weights)
+        Detect((str(pictures),), **(own | changes)).run()
 
 
 def test_weights_that_find_nothing_say_so(tmp_path):
@@ -310,8 +320,9 @@ def test_weights_that_find_nothing_say_so(tmp_path):
 
 
 def test_weights_of_a_yolo_are_refused_with_words(home, pictures, weights):
-    swapped = weights | {"neonatal": weights["stage1"]}
+    alone = of("neonatal", weights) | {"neonatal": weights["stage1"]}
     with pytest.raises(UserError, match="uncover train neonatal"):
-        Detect((str(pictures),), detector="neonatal", **swapped).run()
+        Detect((str(pictures),), **alone).run()
+    swapped = of("two-stage", weights) | {"stage1": weights["neonatal"]}
     with pytest.raises(UserError, match="--detector neonatal"):
-        Detect((str(pictures),), **(weights | {"stage1": weights["neonatal"]})).run()
+        Detect((str(pictures),), **swapped).run()

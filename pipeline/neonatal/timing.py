@@ -45,6 +45,16 @@ def milliseconds(
     return times
 
 
+def spread(ours: Sequence[float], peer: Sequence[float]) -> tuple[float, float]:
+    """Between which ratios of neighbours half of them lie."""
+    low, _, high = statistics.quantiles(_ratios(ours, peer), n=4, method="inclusive")
+    return low, high
+
+
 def ratio(ours: Sequence[float], peer: Sequence[float]) -> float:
     """Of times that were taken in turn: the median of the ratios of neighbours."""
-    return statistics.median(a / b for a, b in zip(ours, peer, strict=True))
+    return statistics.median(_ratios(ours, peer))
+
+
+def _ratios(ours: Sequence[float], peer: Sequence[float]) -> list[float]:
+    return [a / b for a, b in zip(ours, peer, strict=True)]

@@ -110,7 +110,7 @@ class Training:
             if fabric.is_global_zero:
                 begun.replace(last)
                 runs.write_text(self.folder / "results.csv", tables.as_csv(state["rows"]))
-                print(tables.as_text(state["rows"][-1:]))
+                print(", ".join(f"{key} {value}" for key, value in state["rows"][-1].items()))
 
 
 def _epoch(
