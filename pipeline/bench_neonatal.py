@@ -87,7 +87,8 @@ class BenchNeonatal:
         stages |= {name: with_(modules) for name, modules in _MODULES.items()}
         pictures = self._pictures()
         loaded = [whole.load(picture) for picture in pictures]
-        loaded = [each for each in loaded if each[0].shape == loaded[0][0].shape]
+        if self.batch > 1:  # what is of another shape would be a batch of its own
+            loaded = [each for each in loaded if each[0].shape == loaded[0][0].shape]
         batches = [loaded[n : n + self.batch] for n in range(0, len(loaded), self.batch)]
         times = timing.milliseconds(stages, batches, self.conf, self.repeat)
         print(
