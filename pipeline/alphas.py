@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 from tqdm import tqdm
 
+from pipeline import boxes as box
 from pipeline import images
 from pipeline.dataset import EMPTY, Dataset
 from pipeline.judged import OVERLAPS, Judged, judge
@@ -35,10 +36,12 @@ def asked(
     alphas: Sequence[float],
     batch: int = 16,
     most: int | None = None,
+    least: float = 0.0,
 ) -> list[Scene]:
     """Every picture of a split, and of its windows without a face, with an answer at each alpha.
 
-    ``most``: no more pictures than that, from all over the split.
+    ``most``: no more pictures than that, from all over the split. ``least``: faces that the
+    network sees smaller, in its pixels, count for nothing.
     """
     splits = (split, split + EMPTY)
     rows = [(data, row) for data in sets for each in splits for row in data.rows(each)]
@@ -55,14 +58,16 @@ def asked(
     scenes = list[Scene]()
     for part, loaded in zip(parts, read, strict=True):
         answers = [dict[str, Answer]() for _ in part]
+        scales = [letterbox.scale for _, letterbox in loaded]
         for looked in stage.look(loaded):
             for alpha in alphas:
                 found = at_alpha(stage, alpha).boxes(looked, LEAST)
                 for number, one in zip(looked.numbers, found, strict=True):
                     answers[number][name_of(alpha)] = Answer(one.boxes, one.scores)
-        for (data, row), own in zip(part, answers, strict=True):
+        for (data, row), own, scale in zip(part, answers, scales, strict=True):
             known = scene_of(data, row, faces[data.root])
-            scenes.append(replace(known, answers=own))
+            seen = known.of(box.at_least(known.truth, least / scale))
+            scenes.append(replace(seen, answers=own))
     return scenes
 
 

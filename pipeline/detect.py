@@ -95,8 +95,9 @@ class Detect:
     fallback_conf: float = 0.0
     """From which score on stage 2 is believed; 0: as its weights say."""
 
-    iou: float = 0.6
-    """Boxes of one stage that overlap more are one face."""
+    iou: float = 0.0
+    """Boxes of one network that overlap more are one face; 0: as is usual for it, of the two stages
+    .6, of the neonatal detector as its weights say."""
 
     faces: int = 1
     """So many are looked for: in frames where stage 1 finds fewer, stage 2 is asked."""

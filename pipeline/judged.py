@@ -6,7 +6,7 @@ neither right nor wrong.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -63,15 +63,11 @@ class Judged:
     def among_faces(self, fact: str, value: str) -> "Judged":
         """Of all faces those of which something is true; the others are to be ignored."""
         mask = np.array([any(f.get(fact) == value for f in s.of_faces) for s in self.scenes], bool)
-        chosen = [_among(scene, fact, value) for scene in self.part(mask).scenes]
+        chosen = [
+            scene.of(np.array([facts.get(fact) == value for facts in scene.of_faces], bool))
+            for scene in self.part(mask).scenes
+        ]
         return judge(chosen, self.groups.part(mask))
-
-
-def _among(scene: Scene, fact: str, value: str) -> Scene:
-    mine = np.array([facts.get(fact) == value for facts in scene.of_faces], bool)
-    ignored = np.concatenate([scene.ignored, scene.truth[~mine]])
-    of_faces = tuple(f for f, each in zip(scene.of_faces, mine, strict=True) if each)
-    return replace(scene, truth=scene.truth[mine], ignored=ignored, of_faces=of_faces)
 
 
 def judge(scenes: Sequence[Scene], groups: Groups | None = None) -> Judged:

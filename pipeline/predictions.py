@@ -52,6 +52,12 @@ class Scene:
     ignored: Boxes = field(default_factory=partial(as_boxes, ()))  # (I, 4) faces that count nowhere
     ms: Mapping[str, float] = field(default_factory=dict)  # what each detector took, of a batch
 
+    def of(self, mine: NDArray[np.bool_]) -> "Scene":
+        """With some of its faces (G,); the others count nowhere."""
+        ignored = np.concatenate([self.ignored, self.truth[~mine]])
+        faces = tuple(one for one, each in zip(self.of_faces, mine, strict=True) if each)
+        return replace(self, truth=self.truth[mine], ignored=ignored, of_faces=faces)
+
 
 @dataclass(frozen=True, eq=False)
 class Detectors:

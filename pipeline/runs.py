@@ -26,7 +26,10 @@ OLD_MARKS = "marks-old.json"  # what they had marked in a result of other things
 
 _PACKAGE = Path(__file__).parent
 _LONGEST_NAME = 100  # bytes of a result's name; what we put before and behind it needs room, too
-_RECORDED = ("uncover-faces", "ultralytics", "torch", "numpy", "opencv-python", "pillow")
+_RECORDED = (
+    *("uncover-faces", "ultralytics", "torch", "torchvision", "lightning-fabric"),
+    *("numpy", "opencv-python", "pillow"),
+)
 
 
 class MadeOtherwise(UserError):

@@ -50,7 +50,7 @@ class Asked(Protocol):
         """Pictures (B, 3, H, W) in 0 to 1 through one forward pass."""
 
     def boxes(self, levels: Any, conf: float, iou: float) -> list[Found]:  # noqa: ANN401
-        """The boxes of every picture, in pixels of the batch, best first."""
+        """The boxes of every picture, in pixels of the batch, best first; iou 0: its own."""
 
     def evidence(self, levels: Any) -> list[cam.Level]:  # noqa: ANN401
         """What class logits follow from."""
@@ -109,7 +109,7 @@ class Stage1:
         for numbers, batch, letterboxes in squares.alike(loaded, self.network.device, self.half):
             yield Looked(numbers, batch, self.network.look(batch), letterboxes)
 
-    def boxes(self, looked: Looked, conf: float, iou: float = yolo.NMS_IOU) -> list[Found]:
+    def boxes(self, looked: Looked, conf: float, iou: float = 0.0) -> list[Found]:
         """What was found in each picture, in its own pixels."""
         found = self.network.boxes(looked.levels, conf, iou)
         return [

@@ -39,7 +39,7 @@ class Stage2:
         stacks: Sequence[Stack],
         letterboxes: Sequence[Letterbox],
         conf: float,
-        iou: float = yolo.NMS_IOU,
+        iou: float = 0.0,
     ) -> list[Found]:
         """What was found in each heatmap (C, H, W), in pixels of its picture."""
         sizes = [(stack.shape[2], stack.shape[1]) for stack in stacks]

@@ -118,6 +118,8 @@ class TrainNeonatal:
         whole = self.architecture.hcc and self.architecture.quality == "diou"
         if self.ablate and not whole:
             raise UserError("--ablate switches the modules itself: leave --hcc and --quality alone")
+        if self.ablate and self.weights:
+            self._check_start()
         if self.weights and self.backbone_weights:
             raise UserError("--weights hold a backbone already: not with --backbone-weights")
 
@@ -178,6 +180,18 @@ class TrainNeonatal:
         how = (self.architecture, self.seeds, self.tables, measured)
         return ablation.ablate(target, *how, train, self.device, overwrite=self.overwrite)
 
+    def _check_start(self) -> None:
+        """Who has learned a module already would be ahead of who begins it."""
+        from pipeline.neonatal import files
+
+        path = shipped.find(self.weights)
+        network, _ = files.load(path)
+        if network.architecture.hcc or network.architecture.quality != "none":
+            raise UserError(
+                f"{path}: has learned some of what --ablate compares; begin with a baseline "
+                "(--no-hcc --quality none)"
+            )
+
     def _record(self, sets: "list[Dataset]") -> Json:
         """What the result follows from."""
         settings = runs.settings_of(self.architecture) | runs.settings_of(self.learning)
@@ -217,7 +231,7 @@ class TrainNeonatal:
 
         devices, examples = self._devices(), [data.examples(each) for each in sets]
         where = training.Where(devices, self._mixed(devices[0]), self.workers)
-        judged = _Glance(sets, self.imgsz, self.learning.batch)
+        judged = _Glance(sets, self.imgsz, self.learning)
         how = (self.imgsz, self.learning, where, judged)
         try:
             training.Training(folder, examples, *how).run(network)
@@ -232,16 +246,17 @@ class TrainNeonatal:
         from pipeline import alphas, plots
         from pipeline.judged import judge
         from pipeline.neonatal import files
-        from pipeline.neonatal.trained import open_neonatal
+        from pipeline.neonatal.trained import NMS, open_neonatal
 
         best = folder / "best.pt"
-        about: Json = {"kind": files.KIND, "imgsz": self.imgsz, "alpha": 1.0}
+        about: Json = {"kind": files.KIND, "imgsz": self.imgsz, "alpha": 1.0, "iou": NMS}
         files.publish(best, network, about)
         # As it will be used: its weights are rounded to half precision.
         stage = open_neonatal(best, str(self._devices()[0]))
         ranked = self.architecture.quality != "none"
         tried = alphas.ALPHAS if ranked else (1.0,)
-        chosen = alphas.asked(sets, "val", stage, tried, self.learning.batch)
+        how = (self.learning.batch, None, self.learning.least)
+        chosen = alphas.asked(sets, "val", stage, tried, *how)
         about["alpha"] = alphas.best(judge(chosen), tried)
         found = {"val": alphas.scores(chosen, about["alpha"])}
         about["threshold"] = found["val"]["all"]["threshold"]
@@ -275,7 +290,7 @@ class _Glance:
 
     sets: "list[Dataset]"
     imgsz: int
-    batch: int
+    learning: Learning
 
     def __call__(self, network: "Network") -> Json:
         from pipeline import alphas
@@ -284,7 +299,8 @@ class _Glance:
         from pipeline.stage1 import Stage1
 
         stage = Stage1(Trained(network), self.imgsz)
-        scenes = alphas.asked(self.sets, "val", stage, (1.0,), self.batch, most=_GLANCE)
+        how = (self.learning.batch, _GLANCE, self.learning.least)
+        scenes = alphas.asked(self.sets, "val", stage, (1.0,), *how)
         return alphas.areas(judge(scenes), alphas.name_of(1.0))
 
 

@@ -55,7 +55,7 @@ class TwoStage(Detector[tuple[Picture, Letterbox]]):
     second: Stage2 | None  # none: no fallback
     conf: float  # from which on stage 1 is believed
     fallback_conf: float  # and stage 2
-    iou: float = yolo.NMS_IOU
+    iou: float = 0.0
     faces: int = 1  # so many are looked for: with fewer, stage 2 is asked
     keep: bool = False  # give what stage 2 was shown along
     always: bool = False  # ask stage 2 of every picture, though nobody need believe it
@@ -71,7 +71,7 @@ class TwoStage(Detector[tuple[Picture, Letterbox]]):
         imgsz: int = 0,
         conf: float = 0.0,
         fallback_conf: float = 0.0,
-        iou: float = yolo.NMS_IOU,
+        iou: float = 0.0,
         faces: int = 1,
         keep: bool = False,
         always: bool = False,

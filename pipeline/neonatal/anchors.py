@@ -49,14 +49,17 @@ class Assigned:
 def assign(anchors: Tensor, faces: Tensor, ignored: Tensor) -> Assigned:
     """Anchors (N, 4) to the faces (G, 4) of a picture; those on ignored boxes (I, 4) count not.
 
-    Every face has at least one anchor, however little they overlap.
+    The best anchor of a face is its own however little they overlap, unless another face has more
+    of it; a face that no anchor touches has none.
     """
     labels = anchors.new_zeros(len(anchors))
     boxes = torch.zeros_like(anchors)
     faces = faces[(faces[:, 2:] > faces[:, :2]).all(dim=1)]  # nothing overlaps one without area
+    overlaps = box_iou(faces, anchors)
+    touched = overlaps.amax(dim=1) > 0
+    faces, overlaps = faces[touched], overlaps[touched]
     if len(faces):
-        matcher = Matcher(POSITIVE, NEGATIVE, allow_low_quality_matches=True)
-        matches = matcher(box_iou(faces, anchors))
+        matches = Matcher(POSITIVE, NEGATIVE, allow_low_quality_matches=True)(overlaps)
         labels = (matches >= 0).to(anchors.dtype)
         labels[matches == _IGNORED] = -1
         boxes = faces[matches.clamp(min=0)]

@@ -23,7 +23,18 @@ from pipeline.errors import UserError
 from pipeline.images import Letterbox, Picture
 from pipeline.neonatal.learning import Learning
 
-_COLOURS = v2.RandomPhotometricDistort()
+# As SSD and RetinaFace distort colours; torchvision's own also exchanges red, green and blue.
+_COLOURS = v2.Compose(
+    [
+        v2.RandomApply([v2.ColorJitter(**{kind: strength})])
+        for kind, strength in (
+            ("brightness", 0.125),
+            ("contrast", 0.5),
+            ("saturation", 0.5),
+            ("hue", 0.05),
+        )
+    ]
+)
 
 
 @dataclass(frozen=True, eq=False)

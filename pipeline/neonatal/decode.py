@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
-from pipeline.neonatal.architecture import ANCHORS
+from pipeline.neonatal.architecture import ANCHORS, STRIDES
 from pipeline.neonatal.cells import asked
 from pipeline.neonatal.loss import CODER
 from pipeline.neonatal.network import Level
@@ -39,7 +39,7 @@ def answers(
 
     Without a predicted quality, or with alpha 1, the score is the probability itself.
     """
-    size = levels[0].features.shape[-2] * 4, levels[0].features.shape[-1] * 4
+    height, width = (side * STRIDES[0] for side in levels[0].features.shape[-2:])
     alpha = 1.0 if levels[0].quality is None else alpha
     least = conf ** (1 / alpha) if alpha else 0.0  # the quality is 1 at most
     found = [
@@ -49,13 +49,14 @@ def answers(
     few = _Few(*(torch.cat(each) for each in zip(*found, strict=True)))
     if alpha < 1:
         scores = few.scores**alpha * few.quality ** (1 - alpha)
-        few = _Few(*(each[scores >= conf] for each in few._replace(scores=scores)))
+        (chosen,) = (scores >= conf).nonzero(as_tuple=True)
+        few = _Few(*(each[chosen] for each in few._replace(scores=scores)))
     boxes, scores, picture = CODER.decode_single(few.deltas, few.anchors), few.scores, few.picture
     count = len(levels[0].features)
     if len(scores) > into_nms:  # rarely; a network that has learned nothing is sure of nothing
         best = _first_of_each(scores.argsort(descending=True), picture, into_nms, count)
         boxes, scores, picture = boxes[best], scores[best], picture[best]
-    boxes = clip_boxes_to_image(boxes, size)
+    boxes = clip_boxes_to_image(boxes, (height, width))
     kept = _first_of_each(batched_nms(boxes, scores, picture, iou), picture, most, count)
     return Answers(boxes[kept], scores[kept], picture[kept])
 
@@ -102,11 +103,13 @@ def _probable(level: Level, theta: float, least: float) -> tuple[Tensor, Tensor]
     """Places (M, 4), as picture, row, column, anchor, that are at least so probable; how much."""
     if level.second is None:
         scores = level.logits.permute(0, 2, 3, 1).float().sigmoid()
-        chosen = scores >= least
-        return chosen.nonzero(), scores[chosen]
-    kept = level.kept(theta).permute(0, 2, 3, 1)
-    cells, logits = level.second.at(level.features, level.lateral, kept.any(dim=3))
-    scores = logits.float().sigmoid()  # (M, A)
-    chosen = (scores >= least) & kept[cells.unbind(dim=1)]
-    cell, anchor = chosen.nonzero(as_tuple=True)
-    return torch.cat([cells[cell], anchor[:, None]], dim=1), scores[chosen]
+        places = (scores >= least).nonzero()
+        return places, scores[places.unbind(dim=1)]
+    kept = level.kept(theta)  # (B, A, H, W)
+    cells, said = level.second.at(level.features, level.lateral, kept.any(dim=1))
+    here = cells.unbind(dim=1)
+    first, own = (each.permute(0, 2, 3, 1)[here] for each in (level.logits, kept))  # (M, A)
+    logits, judged = level.second.judged(first, said, own)
+    scores = logits.float().sigmoid()
+    cell, anchor = ((scores >= least) & judged).nonzero(as_tuple=True)
+    return torch.cat([cells[cell], anchor[:, None]], dim=1), scores[cell, anchor]

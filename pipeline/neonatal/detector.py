@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pipeline import shipped, yolo
+from pipeline import shipped
 from pipeline.detections import LEAST, NOTHING_LIKE, SUSPECTED, Candidates, Detections, How
 from pipeline.detector import Detector, check_shares
 from pipeline.errors import UserError
@@ -28,7 +28,7 @@ class NeonatalDetector(Detector[tuple[Picture, Letterbox]]):
 
     stage: Stage1
     conf: float  # from which on a face is believed
-    iou: float = yolo.NMS_IOU
+    iou: float = 0.0  # of boxes from which on they are one face; 0: as the weights say
 
     @classmethod
     def load(
@@ -39,7 +39,7 @@ class NeonatalDetector(Detector[tuple[Picture, Letterbox]]):
         half: bool = False,
         imgsz: int = 0,
         conf: float = 0.0,
-        iou: float = yolo.NMS_IOU,
+        iou: float = 0.0,
     ) -> "NeonatalDetector":
         """Weights by name or file; 0: what the weights say."""
         path = shipped.find(weights)

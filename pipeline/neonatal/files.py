@@ -87,7 +87,12 @@ def backbone(network: Network, name: Backbone, source: str) -> None:
     if not isinstance(state, dict) or not all(isinstance(each, Tensor) for each in state.values()):
         raise UserError(f"--backbone-weights {source}: no state_dict of a {name}")
     kept = OrderedDict((key, each) for key, each in state.items() if not key.startswith(_TOP))
-    own = network.body.features.state_dict()
+    # Older files of torchvision's do not count batches, nor need they.
+    own = {
+        key: each
+        for key, each in network.body.features.state_dict().items()
+        if not key.endswith("num_batches_tracked")
+    }
     wrong = sorted({*own} - {*kept}) + [
         key for key, each in kept.items() if key in own and own[key].shape != each.shape
     ]
@@ -96,7 +101,7 @@ def backbone(network: Network, name: Backbone, source: str) -> None:
             f"--backbone-weights {source}: no weights of a {name}; {len(wrong)} tensors are "
             f"missing or of another shape, e.g. {wrong[0]}"
         )
-    network.body.features.load_state_dict({key: kept[key] for key in own})
+    network.body.features.load_state_dict({key: kept[key] for key in own}, strict=False)
 
 
 def _said(content: object) -> Json | None:

@@ -16,6 +16,7 @@ from pipeline.neonatal.network import Level
 
 CODER = BoxCoder((10.0, 10.0, 5.0, 5.0))
 GAMMA = 1.0  # how much the second step counts
+BOX = 0.25  # and the boxes, as RetinaFace has it: coded tenfold, they would drown all else
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Losses:
     @property
     def total(self) -> Tensor:
         """What is minimised."""
-        return self.first + GAMMA * self.second + self.box + self.quality
+        return self.first + GAMMA * self.second + BOX * self.box + self.quality
 
 
 def losses(
@@ -43,15 +44,16 @@ def losses(
 ) -> Losses:
     """The loss of a batch; ``anchors`` (N, 4) of all levels, one assignment a picture."""
     labels = torch.stack([each.labels for each in assigned])  # (B, N)
-    truth = torch.stack([each.boxes for each in assigned])  # (B, N, 4)
     logits = torch.cat([level.scores for level in levels], dim=1).float()
-    positive = labels == 1
-    count = positive.sum().clamp(min=1)
-    deltas = torch.cat([flat(level.deltas, 4) for level in levels], dim=1)[positive].float()
-    placed = anchors.expand_as(truth)[positive]
-    wanted = CODER.encode_single(truth[positive], placed)
+    picture, positive = (labels == 1).nonzero(as_tuple=True)
+    count = max(len(positive), 1)
+    deltas = torch.cat([flat(level.deltas, 4) for level in levels], dim=1)
+    deltas = deltas[picture, positive].float()
+    truth = torch.stack([each.boxes for each in assigned])[picture, positive]  # (P, 4)
+    placed = anchors[positive]
+    wanted = CODER.encode_single(truth, placed)
     box = functional.smooth_l1_loss(deltas, wanted, beta=1 / 9, reduction="sum") / count
-    second, before, after = _second(levels, labels, architecture, count)
+    second, before, after = _second(levels, labels, architecture)
     quality = box.new_zeros(())
     if architecture.quality != "none":
         said = [
@@ -60,23 +62,22 @@ def losses(
             if level.quality is not None
         ]
         decoded = CODER.decode_single(deltas.detach(), placed)
-        target = quality_of(decoded, truth[positive], architecture.quality)
+        target = quality_of(decoded, truth, architecture.quality)
         quality = functional.binary_cross_entropy_with_logits(
-            torch.cat(said, dim=1)[positive].float(), target, reduction="sum"
+            torch.cat(said, dim=1)[picture, positive].float(), target, reduction="sum"
         )
         quality = quality / count
-    return Losses(focal(logits, labels, count), second, box, quality, before, after)
+    return Losses(focal(logits, labels, labels), second, box, quality, before, after)
 
 
-def focal(logits: Tensor, labels: Tensor, count: Tensor) -> Tensor:
-    """The sigmoid focal loss of what counts (label 0 or 1), over the number of positives.
+def focal(logits: Tensor, labels: Tensor, among: Tensor) -> Tensor:
+    """The sigmoid focal loss of what counts (label 0 or 1), over the positives ``among`` labels.
 
     Equation 1 divides by the anchors processed; the focal loss by its inventors by positives, and
-    so both steps here, of which the second may see few or none.
+    so both steps here: the second by those of its levels, of which it may be left few or none.
     """
-    counts = labels >= 0
-    every: Tensor = sigmoid_focal_loss(logits[counts], labels[counts], reduction="sum")
-    return every / count
+    every: Tensor = sigmoid_focal_loss(logits, labels.clamp(min=0), reduction="none")
+    return (every * (labels >= 0)).sum() / (among == 1).sum().clamp(min=1)
 
 
 def dynamic(labels: Tensor, kept: Tensor, reading: Labels) -> Tensor:
@@ -112,7 +113,7 @@ def ratio(labels: Tensor) -> Tensor:
 
 
 def _second(
-    levels: Sequence[Level], labels: Tensor, architecture: Architecture, count: Tensor
+    levels: Sequence[Level], labels: Tensor, architecture: Architecture
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The loss of the second steps together; positives to negatives before them and after."""
     said, asked, left, begin = list[Tensor](), list[Tensor](), list[Tensor](), 0
@@ -129,5 +130,6 @@ def _second(
     if not said:
         return labels.new_zeros(()), ratio(labels), ratio(labels)
     mine, kept = torch.cat(asked, dim=1), torch.cat(left, dim=1)
-    loss = focal(torch.cat(said, dim=1).float(), dynamic(mine, kept, architecture.labels), count)
+    learned = dynamic(mine, kept, architecture.labels)
+    loss = focal(torch.cat(said, dim=1).float(), learned, mine)
     return loss, ratio(mine), ratio(dynamic(mine, kept, "kept"))

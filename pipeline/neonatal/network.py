@@ -57,7 +57,7 @@ class Network(nn.Module):
         self.quality = nn.ModuleList(head(channels, ANCHORS, 3) for _ in levels if ranked)
         self.second = nn.ModuleDict(
             {
-                str(level): Second(channels, ANCHORS, architecture.reach, _RARE)
+                str(level): Second(channels, ANCHORS, architecture.reach, architecture.labels)
                 for level in levels
                 if architecture.hcc and level in architecture.steps
             }

@@ -3,30 +3,38 @@
 The places of kept anchors and their neighbourhoods are masks; each multiplies the features that the
 level got from the backbone, and all are added to its own. On that a small classifier works: its
 field is five cells, so that it sees what the neighbourhoods let through.
+
+Which anchors it judges follows from what it has learned from. Of the kept ones it has the last
+word. If it learned from those that were dropped, it may call back such as lie near a kept one.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.neonatal.architecture import Labels
 from pipeline.neonatal.blocks import head
 from pipeline.neonatal.cells import Windows, overlap, summed
 
 FIELD = 5  # cells of a side that one logit depends on: two convolutions of three
-_HIDDEN = 64  # features between them, at most; a light network has half as many as channels
+_HIDDEN = 64
+_RARE = -math.log((1 - 0.1) / 0.1)  # of what the first step keeps a tenth is a face's
 
 
 class Second(nn.Module):
     """The second classifier of one level; dense for training, at single cells for detection."""
 
-    def __init__(self, channels: int, anchors: int, reach: Sequence[int], bias: float) -> None:
+    def __init__(self, channels: int, anchors: int, reach: Sequence[int], labels: Labels) -> None:
         super().__init__()
-        self.reach = tuple(reach)
-        hidden = _HIDDEN
-        self.hidden = nn.Conv2d(channels, hidden, 3, padding=1)
-        self.logits = head(hidden, anchors, 3, bias)
+        self.reach, self.labels = tuple(reach), labels
+        self.hidden = nn.Conv2d(channels, _HIDDEN, 3, padding=1)
+        nn.init.kaiming_normal_(self.hidden.weight, nonlinearity="relu")
+        assert self.hidden.bias is not None
+        nn.init.zeros_(self.hidden.bias)
+        self.logits = head(_HIDDEN, anchors, 3, _RARE)
 
     def forward(self, features: Tensor, lateral: Tensor, kept: Tensor) -> Tensor:
         """Logits (B, A, H, W) everywhere; ``kept`` (B, H, W) tells where an anchor was kept."""
@@ -42,22 +50,30 @@ class Second(nn.Module):
         return logits
 
     def at(self, features: Tensor, lateral: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
-        """The kept cells (M, 3), as picture, row, column, and their logits (M, A) alone."""
-        cells = kept.nonzero()
+        """The cells (M, 3) that it judges, as picture, row, column; their logits (M, A) alone."""
+        calls = self.labels == "dropped"
+        near = masks_of(kept[:, None].to(lateral), (max(self.reach),))[:, 0] > 0 if calls else kept
+        cells = near.nonzero()
         if not len(cells):
             return cells, features.new_zeros(0, self.logits.out_channels)
         if overlap(cells, 3, features):  # each has nine cells of hidden features
             dense = self(features, lateral, kept).permute(0, 2, 3, 1)
-            return cells, dense[kept]
+            return cells, dense[near]
         around = Windows.around(cells, FIELD, features)
         # Around a kept cell all of its window lies in the neighbourhoods that are as large.
-        narrow = [side for side in self.reach if side < FIELD]
+        narrow = self.reach if calls else [side for side in self.reach if side < FIELD]
         masks = around.of(masks_of(kept[:, None].to(lateral), narrow))
         masks += len(self.reach) - len(narrow)
         seen = torch.addcmul(around.of(features), around.of(lateral), masks) * around.inside
         hidden = functional.conv2d(seen.permute(0, 3, 1, 2), self.hidden.weight, self.hidden.bias)
         hidden = functional.relu(hidden).permute(0, 2, 3, 1) * around.inside[:, 1:-1, 1:-1]
         return cells, summed(self.logits, hidden)  # of (M, 3, 3, hidden)
+
+    def judged(self, first: Tensor, said: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of both steps and what the first kept -> the last word, and of which anchors."""
+        if self.labels == "dropped":
+            return torch.where(kept, first, said), torch.ones_like(kept)
+        return said, kept
 
 
 def masks_of(kept: Tensor, reach: Sequence[int]) -> Tensor:

@@ -25,7 +25,7 @@ def stripped(stage: Stage1, *, hcc: bool, quality: Quality) -> Stage1:
     fewer.load_state_dict({name: own[name] for name in fewer.state_dict()})
     fewer = fewer.eval().to(stage.network.device).to(memory_format=torch.channels_last)
     fewer = fewer.half() if stage.half else fewer
-    return replace(stage, network=Trained(fewer, stage.network.alpha))
+    return replace(stage, network=replace(stage.network, model=fewer))
 
 
 def milliseconds(

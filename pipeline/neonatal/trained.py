@@ -16,11 +16,13 @@ from pipeline.neonatal.anchors import Anchors
 from pipeline.neonatal.architecture import STRIDES
 from pipeline.neonatal.decode import answers
 from pipeline.neonatal.network import Level, Network
-from pipeline.neonatal.second import FIELD
+from pipeline.neonatal.second import FIELD, Second
 from pipeline.stage1 import Stage1, check_side
 from pipeline.yolo import Found
 
 NAMES = ("face",)
+NMS = 0.4  # RetinaFace's; with three anchors an octave, a face has boxes that overlap by half
+_FORMER = 0.6  # of weights that do not say it: their threshold was chosen so
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +32,7 @@ class Trained:
     model: Network
     alpha: float = 1.0  # score = p ** alpha * D ** (1 - alpha)
     threshold: float = 1.0  # of the score, as its training chose it; 1: it has not
+    iou: float = NMS  # of boxes from which on they are one face
     anchors: Anchors = field(default_factory=Anchors)
 
     @property
@@ -59,7 +62,7 @@ class Trained:
         height, width = (side * STRIDES[0] for side in levels[0].features.shape[2:])
         placed = self.anchors.levels(height, width, levels[0].features.device)
         theta = self.model.architecture.theta
-        found = answers(levels, placed, theta, self.alpha, conf, iou)
+        found = answers(levels, placed, theta, self.alpha, conf, iou or self.iou)
         values = (found.boxes, found.scores, found.picture)
         boxes, scores, picture = (each.cpu().numpy() for each in values)
         return [
@@ -72,10 +75,13 @@ class Trained:
         """What the class logits follow from: of each cell the best of its anchors counts.
 
         Where a level has two steps, the second is explained, on the features that it works on;
-        of a cell where nothing was kept, how much it counts is still the first's to say.
+        of a cell where nothing was kept, how much it counts is still the first's to say. (A second
+        step that only calls back has no say in what was kept: there the first is explained.)
         """
         return [
-            self._first(level, number) if level.second is None else self._both(level)
+            self._both(level, level.second)
+            if level.second is not None and level.second.labels == "kept"
+            else self._first(level, number)
             for number, level in enumerate(levels)
         ]
 
@@ -85,14 +91,12 @@ class Trained:
         logits = level.logits.amax(dim=1, keepdim=True)
         return cam.Level(level.features, level.features, logits, branch)
 
-    def _both(self, level: Level) -> cam.Level:
-        assert level.second is not None
+    def _both(self, level: Level, second: Second) -> cam.Level:
         kept = level.kept(self.model.architecture.theta)  # (B, A, H, W)
-        seen = level.second.seen(level.features, level.lateral, kept.any(dim=1))
-        said = level.second.classified(seen)
+        seen = second.seen(level.features, level.lateral, kept.any(dim=1))
+        said = second.classified(seen)
         # Of a dropped anchor the second step knows nothing: there the first has had its say.
         logits = torch.where(kept, said, level.logits).amax(dim=1, keepdim=True)
-        second = level.second
 
         def tail(part: Tensor) -> Tensor:
             return second.classified(part).amax(dim=1, keepdim=True)
@@ -109,7 +113,12 @@ def open_neonatal(weights: Path, device: str, imgsz: int = 0, half: bool = False
     for parameter in model.parameters():
         parameter.requires_grad = False
     model = model.eval().to(where).to(memory_format=torch.channels_last)
-    network = Trained(model.half() if half else model, about["alpha"], about.get("threshold", 1.0))
+    network = Trained(
+        model.half() if half else model,
+        about["alpha"],
+        about.get("threshold", 1.0),
+        about.get("iou", _FORMER),
+    )
     check_side(imgsz or about["imgsz"], network.strides)
     return Stage1(network, imgsz or about["imgsz"], half)
 

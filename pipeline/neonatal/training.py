@@ -6,11 +6,11 @@ Precision, devices, several of them, and checkpoints are lightning-fabric's.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import cv2
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -79,7 +79,8 @@ class Training:
         count = len(self.where.devices)
         if self.learning.batch % count:
             raise UserError(f"--batch {self.learning.batch}: not the same for every GPU")
-        _fabric(self.where).launch(partial(self._learn, network=network))
+        learn: Callable[..., None] = self._learn
+        _fabric(self.where).launch(learn, network)  # each process gets a network of its own
         if count > 1:
             last = torch.load(self.folder / _LAST, map_location="cpu", weights_only=True)
             learned = {key.removeprefix("network."): one for key, one in last["model"].items()}
@@ -147,7 +148,7 @@ def _epoch(
     assert isinstance(mean, Tensor)
     means = (mean / max(len(loader), 1)).tolist()
     if not all(map(math.isfinite, means)):
-        raise UserError("the loss is no number any more; a smaller --lr helps")
+        raise UserError("the loss is no number any more; a smaller --lr (and --overwrite) helps")
     named = {part: float(f"{value:.5g}") for part, value in zip(_PARTS, means, strict=True)}
     return {"lr": float(f"{rate:.4g}")} | named
 
@@ -164,15 +165,23 @@ def _judged(fabric: Fabric, network: Network, judge: Judge) -> Json:
 def _loader(fabric: Fabric, samples: Samples, where: Where) -> Any:  # noqa: ANN401 - fabric's
     """Batches in the order of the epoch, shared out among the devices."""
     count = len(where.devices)
+    workers = where.workers if fabric.device.type != "cpu" else 0
     loader = DataLoader(
         samples,
         samples.learning.batch // count,
-        num_workers=where.workers if fabric.device.type != "cpu" else 0,
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_one_thread,
         pin_memory=fabric.device.type != "cpu",
         collate_fn=batched,
         drop_last=len(samples) > samples.learning.batch,  # a rest of one has no spread to learn
     )
     return fabric.setup_dataloaders(loader)
+
+
+def _one_thread(_: int) -> None:
+    """Of OpenCV in each process that loads pictures: there are as many of these as of threads."""
+    cv2.setNumThreads(1)
 
 
 def _fabric(where: Where) -> Fabric:

@@ -125,9 +125,9 @@ class Network:
 
     @torch.no_grad()
     def boxes(
-        self, levels: Sequence[cam.Level], conf: float, iou: float, most: int = 300
+        self, levels: Sequence[cam.Level], conf: float, iou: float = 0.0, most: int = 300
     ) -> list[Found]:
-        """The boxes of every picture, each class freed of its own duplicates."""
+        """The boxes of every picture, each class freed of its own duplicates; iou 0: NMS_IOU."""
         features = [level.features for level in levels]
         count = len(features[0])
         shapes = [
@@ -138,7 +138,7 @@ class Network:
         decoded = self.head._inference(  # noqa: SLF001
             {"boxes": torch.cat(shapes, dim=2), "scores": scores, "feats": features}
         )
-        kept = non_max_suppression(decoded, conf, iou, max_det=most, max_time_img=10.0)
+        kept = non_max_suppression(decoded, conf, iou or NMS_IOU, max_det=most, max_time_img=10.0)
         assert len(kept) == count
         return [_found(rows.float().cpu().numpy()) for rows in kept]
 
