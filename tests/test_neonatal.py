@@ -11,7 +11,7 @@ from torchvision.models.detection._utils import Matcher
 from torchvision.ops import box_iou, distance_box_iou_loss
 
 from pipeline.errors import UserError
-from pipeline.neonatal.anchors import Anchors, assign, joined
+from pipeline.neonatal.anchors import Anchors, Truth, assign, joined
 from pipeline.neonatal.architecture import ANCHORS, STRIDES, Architecture
 from pipeline.neonatal.blocks import flat, head
 from pipeline.neonatal.cells import asked
@@ -259,11 +259,11 @@ def test_gradient_flows_through_every_part_of_every_setting(name):
     levels = made(pictures)
     anchors = joined(Anchors().levels(256, 256, CPU))
     faces = boxes(*([3, 3, 3 + side, 3 + side] for side in (20, 40, 80, 160, 252)))
-    assigned = [assign(anchors, each, boxes()) for each in (faces, boxes())]
+    told = Truth.of([assign(anchors, each, boxes()) for each in (faces, boxes())])
     # Early on the first step drops everything: let it keep some, if that is what is learned from.
     theta = 0.9 if name == "dropped" else 0.995
     architecture = dataclasses.replace(made.architecture, theta=theta)
-    found = losses(levels, anchors, assigned, architecture)
+    found = losses(levels, anchors, told, architecture)
     found.total.backward()
 
     assert torch.isfinite(found.total)
@@ -280,8 +280,8 @@ def test_gradient_flows_through_every_part_of_every_setting(name):
 def test_pictures_without_any_face_teach_negatives_alone():
     made = network()
     anchors = joined(Anchors().levels(128, 128, CPU))
-    none = assign(anchors, boxes(), boxes())
-    found = losses(made(torch.zeros(1, 3, 128, 128)), anchors, [none], made.architecture)
+    none = Truth.of([assign(anchors, boxes(), boxes())])
+    found = losses(made(torch.zeros(1, 3, 128, 128)), anchors, none, made.architecture)
 
     assert found.box == 0
     assert found.quality == 0

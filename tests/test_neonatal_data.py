@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import wider_folder
@@ -11,6 +12,7 @@ from pipeline.boxes import as_boxes
 from pipeline.dataset import open_dataset
 from pipeline.errors import UserError
 from pipeline.images import Letterbox
+from pipeline.neonatal.anchors import Anchors, assign, joined
 from pipeline.neonatal.data import Example, Samples, batched, drawn, examples, placed
 from pipeline.neonatal.learning import Learning
 from pipeline.prepare import Prepare
@@ -140,11 +142,15 @@ def test_examples_have_ignored_faces_and_windows_without_one(home, tmp_path):
 
 def test_a_batch_keeps_faces_apart(written):
     samples = Samples([written, Example(written.path, NONE, NONE)], 128, Learning(), 0)
-    pictures, truth = batched([samples[0], samples[1]])
+    anchors = joined(Anchors().levels(128, 128, torch.device("cpu")))
+    pictures, truth = batched(anchors, [samples[0], samples[1]])
+    alone = assign(anchors, samples[0].faces, samples[0].ignored)
 
     assert pictures.shape == (2, 3, 128, 128)
-    assert [len(each) for each in truth.faces] == [1, 0]
-    assert [len(each) for each in truth.ignored] == [0, 0]
+    assert torch.equal(truth.labels[0], alone.labels.to(torch.int8))
+    assert not truth.labels[1].any()
+    assert len(truth.boxes) == (truth.labels == 1).sum() > 0
+    assert (truth.boxes == samples[0].faces).all()
 
 
 def test_the_rate_rises_and_falls_as_in_the_paper():

@@ -15,8 +15,9 @@ from pipeline.bench_neonatal import BenchNeonatal
 from pipeline.dataset import open_dataset
 from pipeline.errors import UserError
 from pipeline.neonatal import files, training
+from pipeline.neonatal.anchors import Anchors, Truth, assign, joined
 from pipeline.neonatal.architecture import Architecture
-from pipeline.neonatal.data import Truth, examples
+from pipeline.neonatal.data import examples
 from pipeline.neonatal.learning import Learning
 from pipeline.neonatal.network import Network
 from pipeline.neonatal.trained import open_neonatal
@@ -245,14 +246,16 @@ def test_mixed_precision_leaves_the_truth_alone(place):
 
     class Learner(training.Learner):
         def forward(self, pictures, truth):
-            seen.append(truth.faces[0])
+            seen.append(truth.boxes)
             return super().forward(pictures, truth)
 
     box = torch.tensor([[201.3, 101.7, 303.3, 217.9]])
     model = training._fabric(where).setup_module(Learner(Network(SMALL)))
-    found = model(torch.zeros(1, 3, 320, 320, dtype=torch.uint8), Truth([box], [box[:0]]))
+    anchors = joined(Anchors().levels(320, 320, torch.device("cpu")))
+    truth = Truth.of([assign(anchors, box, box[:0])])
+    found = model(torch.zeros(1, 3, 320, 320, dtype=torch.uint8), truth)
 
-    assert torch.equal(seen[0], box)
+    assert torch.equal(seen[0][0], box[0])
     assert all(each.isfinite() for each in found.values())
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -44,6 +45,32 @@ class Assigned:
 
     labels: Tensor  # (N,) 1 a face, 0 nobody, -1 counts for nothing
     boxes: Tensor  # (N, 4) the face that it is nearest to; of no meaning where the label is not 1
+
+
+class Truth:
+    """What the anchors of a batch stand for.
+
+    It is no tensor, nor made of fields: mixed precision would round the boxes.
+    """
+
+    def __init__(self, labels: Tensor, boxes: Tensor) -> None:
+        self.labels = labels  # (B, N) 1, 0, -1, in eight bits
+        self.boxes = boxes  # (P, 4) of the anchors labelled 1, picture by picture
+
+    @classmethod
+    def of(cls, assigned: Sequence[Assigned]) -> "Truth":
+        """Of several pictures."""
+        labels = torch.stack([each.labels for each in assigned]).to(torch.int8)
+        return cls(labels, torch.cat([each.boxes[each.labels == 1] for each in assigned]))
+
+    def to(self, device: torch.device) -> "Truth":
+        """On another device; from pinned memory, nobody waits for it."""
+        there = partial(Tensor.to, device=device, non_blocking=True)
+        return Truth(there(self.labels), there(self.boxes))
+
+    def pin_memory(self) -> "Truth":
+        """In memory that a GPU reads by itself."""
+        return Truth(self.labels.pin_memory(), self.boxes.pin_memory())
 
 
 def assign(anchors: Tensor, faces: Tensor, ignored: Tensor) -> Assigned:

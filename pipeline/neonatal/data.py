@@ -6,7 +6,6 @@ process loads it, nor from what was loaded before it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from pipeline import dataset, images
 from pipeline.boxes import Boxes, as_boxes
 from pipeline.errors import UserError
 from pipeline.images import Letterbox, Picture
+from pipeline.neonatal.anchors import Truth, assign
 from pipeline.neonatal.learning import Learning
 
 # As SSD and RetinaFace distort colours; torchvision's own also exchanges red, green and blue.
@@ -156,19 +156,10 @@ def _mirrored(boxes: Boxes, side: int) -> Boxes:
     return as_boxes(np.stack([side - boxes[:, 2], boxes[:, 1], side - boxes[:, 0], boxes[:, 3]], 1))
 
 
-class Truth:
-    """The boxes of a batch. No tensor, so that mixed precision leaves their numbers alone."""
+def batched(anchors: Tensor, samples: Sequence[Sample]) -> tuple[Tensor, Truth]:
+    """Pictures (B, 3, S, S) uint8, and what the anchors (N, 4) of each stand for.
 
-    def __init__(self, faces: Sequence[Tensor], ignored: Sequence[Tensor]) -> None:
-        self.faces, self.ignored = list(faces), list(ignored)
-
-    def to(self, device: torch.device, non_blocking: bool = False) -> "Truth":
-        """On another device."""
-        there = partial(Tensor.to, device=device, non_blocking=non_blocking)
-        return Truth([*map(there, self.faces)], [*map(there, self.ignored)])
-
-
-def batched(samples: Sequence[Sample]) -> tuple[Tensor, Truth]:
-    """Pictures (B, 3, S, S) uint8, and what is in each."""
-    pictures = torch.stack([each.picture for each in samples])
-    return pictures, Truth([each.faces for each in samples], [each.ignored for each in samples])
+    This is done where pictures are loaded: a GPU need not stop for it.
+    """
+    told = [assign(anchors, each.faces, each.ignored) for each in samples]
+    return torch.stack([each.picture for each in samples]), Truth.of(told)

@@ -9,7 +9,7 @@ from torch.nn import functional
 from torchvision.models.detection._utils import BoxCoder
 from torchvision.ops import sigmoid_focal_loss
 
-from pipeline.neonatal.anchors import Assigned
+from pipeline.neonatal.anchors import Truth
 from pipeline.neonatal.architecture import Architecture, Labels, Quality
 from pipeline.neonatal.blocks import flat
 from pipeline.neonatal.network import Level
@@ -37,21 +37,17 @@ class Losses:
 
 
 def losses(
-    levels: Sequence[Level],
-    anchors: Tensor,
-    assigned: Sequence[Assigned],
-    architecture: Architecture,
+    levels: Sequence[Level], anchors: Tensor, truth: Truth, architecture: Architecture
 ) -> Losses:
-    """The loss of a batch; ``anchors`` (N, 4) of all levels, one assignment a picture."""
-    labels = torch.stack([each.labels for each in assigned])  # (B, N)
+    """The loss of a batch; ``anchors`` (N, 4) of all levels."""
+    labels = truth.labels  # (B, N)
     logits = torch.cat([level.scores for level in levels], dim=1).float()
     picture, positive = (labels == 1).nonzero(as_tuple=True)
     count = max(len(positive), 1)
     deltas = torch.cat([flat(level.deltas, 4) for level in levels], dim=1)
     deltas = deltas[picture, positive].float()
-    truth = torch.stack([each.boxes for each in assigned])[picture, positive]  # (P, 4)
     placed = anchors[positive]
-    wanted = CODER.encode_single(truth, placed)
+    wanted = CODER.encode_single(truth.boxes, placed)
     box = functional.smooth_l1_loss(deltas, wanted, beta=1 / 9, reduction="sum") / count
     second, before, after = _second(levels, labels, architecture)
     quality = box.new_zeros(())
@@ -62,7 +58,7 @@ def losses(
             if level.quality is not None
         ]
         decoded = CODER.decode_single(deltas.detach(), placed)
-        target = quality_of(decoded, truth, architecture.quality)
+        target = quality_of(decoded, truth.boxes, architecture.quality)
         quality = functional.binary_cross_entropy_with_logits(
             torch.cat(said, dim=1)[picture, positive].float(), target, reduction="sum"
         )
@@ -76,7 +72,7 @@ def focal(logits: Tensor, labels: Tensor, among: Tensor) -> Tensor:
     Equation 1 divides by the anchors processed; the focal loss by its inventors by positives, and
     so both steps here: the second by those of its levels, of which it may be left few or none.
     """
-    every: Tensor = sigmoid_focal_loss(logits, labels.clamp(min=0), reduction="none")
+    every: Tensor = sigmoid_focal_loss(logits, labels.clamp(min=0).to(logits), reduction="none")
     return (every * (labels >= 0)).sum() / (among == 1).sum().clamp(min=1)
 
 

@@ -6,6 +6,7 @@ Precision, devices, several of them, and checkpoints are lightning-fabric's.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -20,8 +21,8 @@ from tqdm import tqdm
 from pipeline import runs, tables
 from pipeline.devices import repeatable
 from pipeline.errors import UserError
-from pipeline.neonatal.anchors import Anchors, assign, joined
-from pipeline.neonatal.data import Example, Samples, Truth, batched, drawn
+from pipeline.neonatal.anchors import Anchors, Truth, joined
+from pipeline.neonatal.data import Example, Samples, batched, drawn
 from pipeline.neonatal.learning import Learning
 from pipeline.neonatal.loss import losses
 from pipeline.neonatal.network import Network
@@ -53,9 +54,8 @@ class Learner(nn.Module):
         """Pictures (B, 3, H, W) uint8 -> the parts of the loss, each a number."""
         height, width = pictures.shape[2:]
         placed = joined(self.anchors.levels(height, width, pictures.device))
-        told = [assign(placed, *each) for each in zip(truth.faces, truth.ignored, strict=True)]
         batch = (pictures.float() / 255).contiguous(memory_format=torch.channels_last)
-        found = losses(self.network(batch), placed, told, self.network.architecture)
+        found = losses(self.network(batch), placed, truth, self.network.architecture)
         return {part: getattr(found, part) for part in ("total", *_PARTS)}
 
 
@@ -165,6 +165,7 @@ def _judged(fabric: Fabric, network: Network, judge: Judge) -> Json:
 def _loader(fabric: Fabric, samples: Samples, where: Where) -> Any:  # noqa: ANN401 - fabric's
     """Batches in the order of the epoch, shared out among the devices."""
     count = len(where.devices)
+    anchors = joined(Anchors().levels(samples.imgsz, samples.imgsz, torch.device("cpu")))
     workers = where.workers if fabric.device.type != "cpu" else 0
     loader = DataLoader(
         samples,
@@ -173,7 +174,7 @@ def _loader(fabric: Fabric, samples: Samples, where: Where) -> Any:  # noqa: ANN
         prefetch_factor=4 if workers else None,
         worker_init_fn=_one_thread,
         pin_memory=fabric.device.type != "cpu",
-        collate_fn=batched,
+        collate_fn=partial(batched, anchors),
         drop_last=len(samples) > samples.learning.batch,  # a rest of one has no spread to learn
     )
     return fabric.setup_dataloaders(loader)
