@@ -150,10 +150,10 @@ def ablate(
                 for words, changes in TABLES["modules"].rows.items()
             }
             written["time"] = _times(first[BOTH].folder, measured, device)
-            judged = _together(first)
+            judged = _together(first, f", seed {seeds[0]}" if len(seeds) > 1 else "")
             (folder / "precision-recall.png").write_bytes(plots.compared(judged))
             (folder / "iou.png").write_bytes(plots.tightness(judged))
-        _write(folder, written)
+        _write(folder, written, _trained_how(next(iter(folders.values()))))
         about: Json = {"data": {data.root.name: data.origin() for data in measured}}
         about["made"] = runs.provenance()
         runs.write_json(folder / "manifest.json", record | about)
@@ -194,10 +194,11 @@ def _summary(rows: Sequence[Json]) -> Json:
     """The mean over seeds; of average precision how far seeds lie apart, too."""
     summary: Json = {}
     for key in rows[0]:
-        values = [row[key] for row in rows if not math.isnan(row[key])]
-        summary[key] = round(statistics.fmean(values), 4) if values else ""
+        values = [row[key] for row in rows]
+        known = not any(map(math.isnan, values))  # who answers nothing has no precision
+        summary[key] = round(statistics.fmean(values), 4) if known else ""
         if key in _APART and len(rows) > 1:
-            summary[f"{key} sd"] = round(statistics.stdev(values), 4) if len(values) > 1 else ""
+            summary[f"{key} sd"] = round(statistics.stdev(values), 4) if known else ""
     return {"seeds": len(rows)} | summary
 
 
@@ -219,15 +220,15 @@ def _times(weights: Path, measured: Sequence[Dataset], device: str) -> list[Json
     ]
 
 
-def _together(made: Mapping[str, Made]) -> Judged:
-    """Several networks on the same pictures, each by its words."""
+def _together(made: Mapping[str, Made], more: str) -> Judged:
+    """Several networks on the same pictures, each by its words, and ``more``."""
     every = [[scene for own in one.scenes.values() for scene in own] for one in made.values()]
     return judge(
         [
             replace(
                 part[0],
                 answers={
-                    words: scene.answers[one.answered]
+                    words + more: scene.answers[one.answered]
                     for (words, one), scene in zip(made.items(), part, strict=True)
                 },
             )
@@ -236,11 +237,31 @@ def _together(made: Mapping[str, Made]) -> Judged:
     )
 
 
-def _write(folder: Path, written: Mapping[str, Sequence[Json]]) -> None:
+def _trained_how(training: Path) -> str:
+    """What all variants share."""
+    manifest = runs.read_json(training / "manifest.json")
+    assert manifest is not None
+    apart = {"kind", "seed", *(key for table in TABLES.values() for key in _changed(table))}
+    shared = {key: one for key, one in manifest["settings"].items() if key not in apart}
+    words = ", ".join(f"{key} {_plainly(one)}" for key, one in shared.items())
+    begun = manifest["sources"]["weights"]
+    more = f"; begun with weights {begun[:12]}" if begun else ""
+    return f"Trained on {', '.join(manifest['sources']['datasets'])}: {words}{more}.\n"
+
+
+def _changed(table: Table) -> set[str]:
+    return {key for changes in table.rows.values() for key in changes}
+
+
+def _plainly(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _write(folder: Path, written: Mapping[str, Sequence[Json]], how: str) -> None:
     for name, rows in written.items():
         runs.write_text(folder / f"{name}.csv", tables.as_csv(rows))
     parts = [f"## {_title(name)}\n\n{tables.as_markdown(rows)}" for name, rows in written.items()]
-    runs.write_text(folder / "tables.md", "\n".join(parts))
+    runs.write_text(folder / "tables.md", "\n".join([how, *parts]))
     parts = [tables.as_latex(rows, _title(name), name) for name, rows in written.items()]
     runs.write_text(folder / "tables.tex", "\n".join(parts))
 

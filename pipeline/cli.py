@@ -40,6 +40,8 @@ COMMANDS = {  # command -> where its settings are, what it does
     "compare": ("pipeline.compare:Compare", "our detectors beside others', in one run"),
 }
 
+_HELP = {"-h", "--help", "help"}
+_GROUPS = {name.split()[0] for name in COMMANDS if " " in name}
 USAGE = """usage: uncover COMMAND [OPTIONS]
 
 Finds the hidden face: two-stage face detection under occlusion.
@@ -82,8 +84,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    if not arguments or arguments[0] in {"-h", "--help", "help"}:
+    if not arguments or arguments[0] in _HELP:
         print(_usage())
+        return 0
+    if arguments[1:2] and arguments[1] in _HELP and arguments[0] in _GROUPS:
+        print(_usage(f"{arguments[0]} "))
         return 0
     if arguments[0] == "--version":
         from importlib.metadata import version
@@ -138,7 +143,9 @@ def _plain(framed: str, command: str) -> str:
     return f"{words[:300]}\n'uncover {command} --help' explains"
 
 
-def _usage() -> str:
-    width = max(map(len, COMMANDS))
-    rows = [f"  {name:<{width}}  {what}" for name, (_, what) in COMMANDS.items()]
+def _usage(group: str = "") -> str:
+    """All commands, or those of a group."""
+    chosen = {name: what for name, (_, what) in COMMANDS.items() if name.startswith(group)}
+    width = max(map(len, chosen))
+    rows = [f"  {name:<{width}}  {what}" for name, what in chosen.items()]
     return USAGE.format(commands="\n".join(rows)).rstrip()

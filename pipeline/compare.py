@@ -75,7 +75,8 @@ class Compare:
     """What some need besides: NAME=FILE, such as yunet=FILE.onnx or haar=FILE.xml."""
 
     checkpoints: tuple[str, ...] = ()
-    """Ultralytics detectors with a class that is called face, or with one class."""
+    """Ultralytics detectors with a class that is called face, or with one class; weights of the
+    neonatal detector (neonatal-light)."""
 
     most: int = 500
     """At most so many pictures, evenly spaced; 0: all."""

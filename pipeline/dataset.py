@@ -91,6 +91,11 @@ class Dataset:
         except (OSError, ValueError) as error:
             raise UserError(f"{path}: damaged, prepare the dataset anew: {error}") from error
 
+    def photographs(self, *splits: str) -> set[tuple[str, str]]:
+        """What the pictures of splits (train and train_empty are one) were made of."""
+        rows = (row for row in self.rows() if row["split"].startswith(splits))
+        return {known_again(Path(row["from"])) for row in rows}
+
     def fingerprint(self) -> Json:
         """What tells that the dataset has changed: its annotations, labels, sizes of pictures."""
         digest, count = hashlib.sha256(), 0
@@ -142,7 +147,10 @@ def label_lines(boxes: Boxes, classes: Sequence[int], size: Sequence[int]) -> st
 def read_labels(path: Path, size: Sequence[int]) -> tuple[Boxes, NDArray[np.int64]]:
     """Inverse of :func:`write_labels`; a missing file is a picture with nothing in it."""
     rows = path.read_text(encoding="utf-8").split() if path.is_file() else []
-    values = np.array(rows, np.float64).reshape(-1, 5)
+    try:
+        values = np.array(rows, np.float64).reshape(-1, 5)
+    except ValueError as error:
+        raise UserError(f"{path}: no labels, five numbers a line: {error}") from error
     return box.from_cxcywh_share(values[:, 1:], *size), values[:, 0].astype(np.int64)
 
 
@@ -197,3 +205,8 @@ def face_row(face: Face, extra: Mapping[str, object]) -> Json:
     if len(whole):
         row["box"] = [round(float(value), 2) for value in whole[0]]
     return row
+
+
+def known_again(photograph: Path) -> tuple[str, str]:
+    """By what it is known again in another copy: many a film has a frame 1."""
+    return photograph.parent.name, photograph.stem

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import tyro
 
 from pipeline import runs
-from pipeline.errors import UserError
+from pipeline.errors import UserError, check_shares
 from pipeline.runs import Json
 from pipeline.shipped import FALLBACK, NEONATAL, STAGE1
 
@@ -202,6 +202,8 @@ class Detect:
             raise UserError("--batch and --stride: expected 1 or more")
         if min(self.fps, self.hold, self.reconnect) < 0:
             raise UserError("--fps, --hold and --reconnect: expected 0 or more")
+        shares = ("conf", "neonatal_conf", "fallback_conf", "iou")
+        check_shares(**{key: getattr(self, key) for key in shares})
         usual = {field.name: field.default for field in fields(self)}
         for key, having in _OF.items():
             if self.detector not in having and getattr(self, key) != usual[key]:

@@ -42,7 +42,8 @@ class Detector(ABC, Generic[Ready]):
             raise UserError(
                 f"a picture is a file, or an array of RGB uint8 (H, W, 3), not {type(image)}"
             )
-        if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
+        kind = picture.ndim == 3 and picture.shape[2] == 3 and picture.dtype == np.uint8
+        if not kind or not picture.size:
             raise UserError(
                 f"a picture is RGB uint8 (H, W, 3), not {picture.dtype} {picture.shape}"
             )
@@ -81,14 +82,6 @@ class Detector(ABC, Generic[Ready]):
     def _prepared(self, part: list[Frame]) -> tuple[list[Frame], list[Ready]]:
         pictures = [frame.picture for frame in part if frame.picture is not None]
         return part, [self.ready(picture) for picture in pictures]
-
-
-def check_shares(**values: float) -> None:
-    """An error for people if a threshold is no share; each by its option's name."""
-    for name, value in values.items():
-        if not 0 <= value <= 1:
-            option = name.replace("_", "-")
-            raise UserError(f"--{option} {value:g}: expected a number between 0 and 1")
 
 
 def _parts(frames: Iterator[Frame], size: int, cut: int) -> Iterator[list[Frame]]:

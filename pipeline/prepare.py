@@ -213,10 +213,9 @@ class Prepare:
         from pipeline.dataset import open_dataset
 
         return {
-            _place(Path(row["from"])): name
+            photograph: name
             for name in self.without
-            for row in open_dataset(name).rows()
-            if row["split"].startswith(("val", "test"))
+            for photograph in open_dataset(name).photographs("val", "test")
         }
 
     def _record(self, sources: Json) -> Json:
@@ -269,18 +268,15 @@ def _not_held_out(
     held_out: dict[tuple[str, str], str], pictures: "list[Gathered]", report: "Report"
 ) -> "Iterator[Gathered]":
     """The pictures but those that are held out."""
+    from pipeline.dataset import known_again
+
     for picture in pictures:
         path = picture.annotation.picture
-        name = held_out.get(_place(path))
+        name = held_out.get(known_again(path))
         if name is None:
             yield picture
         else:
             report.skip(path, None, f"photograph is in val or test of {name} (--without)")
-
-
-def _place(photograph: Path) -> tuple[str, str]:
-    """By what it is known again in another copy: many a film has a frame 1."""
-    return photograph.parent.name, photograph.stem
 
 
 def _members(pictures: "list[Gathered]") -> "list[Member]":

@@ -48,11 +48,15 @@ def shelf() -> list[Shipped]:
 
 
 def find(asked: str | Path) -> Path:
-    """A file of weights: a path, the folder of a training, or the name of one that is shipped."""
+    """A file of weights: a path, the folder of a training, or the name of one that is shipped.
+
+    Paths begin where we are, or else where results lie.
+    """
     path = Path(asked).expanduser()
-    for each in (path, path / "best.pt"):
-        if each.is_file():
-            return each
+    for folder in (Path(), runs.home()):
+        for each in (folder / path, folder / path / "best.pt"):
+            if each.is_file():
+                return each
     for one in shelf():
         if one.name == str(asked):
             fault = one.fault()

@@ -109,19 +109,14 @@ class TrainNeonatal:
             raise UserError(f"--imgsz {self.imgsz}: expected a multiple of {_CELL}")
         if self.workers < 0:
             raise UserError(f"--workers {self.workers}: expected 0 or more")
-        if self.ablate and not (self.seeds and self.tables):
-            raise UserError("--ablate: needs --seeds and --tables")
         if len({*self.seeds}) < len(self.seeds) or min(self.seeds, default=0) < 0:
             raise UserError(f"--seeds {self.seeds}: expected different numbers from 0 on")
         if not self.ablate and (self.seeds != (0,) or self.measure or self.tables != _TABLES):
             raise UserError("--tables, --seeds and --measure go with --ablate; alone it is --seed")
-        whole = self.architecture.hcc and self.architecture.quality == "diou"
-        if self.ablate and not whole:
-            raise UserError("--ablate switches the modules itself: leave --hcc and --quality alone")
-        if self.ablate and self.weights:
-            self._check_start()
         if self.weights and self.backbone_weights:
             raise UserError("--weights hold a backbone already: not with --backbone-weights")
+        if self.ablate:
+            self._check_ablation()
 
     def run(self) -> Path:
         """Train, judge and write; or find that it is there already."""
@@ -161,6 +156,14 @@ class TrainNeonatal:
         for data in measured:
             if not any(data.rows("test")):
                 raise UserError(f"{data.root}: no test pictures; --measure names other datasets")
+        learned = {one for data in sets for one in data.photographs("train")}
+        for data in measured:
+            both = data.photographs("test") & learned
+            if both:
+                print(
+                    f"{data.root.name}: {len(both)} of the photographs that are measured on are "
+                    "trained on: its rows flatter ('uncover prepare --without' leaves them out)"
+                )
         name = runs.plain_name(self.name or f"neonatal-{Path(self.data[0]).name}")
 
         def train(kind: Architecture, seed: int, words: str) -> Path:
@@ -180,8 +183,16 @@ class TrainNeonatal:
         how = (self.architecture, self.seeds, self.tables, measured)
         return ablation.ablate(target, *how, train, self.device, overwrite=self.overwrite)
 
-    def _check_start(self) -> None:
-        """Who has learned a module already would be ahead of who begins it."""
+    def _check_ablation(self) -> None:
+        """All variants are asked for, and none is ahead of the others."""
+        if not (self.seeds and self.tables):
+            raise UserError("--ablate: needs --seeds and --tables")
+        if self.learning.seed:
+            raise UserError("--seed: with --ablate it is --seeds")
+        if not self.architecture.hcc or self.architecture.quality != "diou":
+            raise UserError("--ablate switches the modules itself: leave --hcc and --quality alone")
+        if not self.weights:
+            return
         from pipeline.neonatal import files
 
         path = shipped.find(self.weights)

@@ -27,8 +27,8 @@ from pipeline.detections import (
     How,
     Parts,
 )
-from pipeline.detector import Detector, check_shares
-from pipeline.errors import UserError
+from pipeline.detector import Detector
+from pipeline.errors import UserError, check_shares
 from pipeline.heatmap_files import Stack
 from pipeline.images import Letterbox, Picture
 from pipeline.parts import PARTS, WHOLE_FACE

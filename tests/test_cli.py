@@ -17,6 +17,13 @@ def test_help_lists_every_command(capsys):
     assert all(name in text and what in text for name, (_, what) in COMMANDS.items())
 
 
+@pytest.mark.parametrize("group", ["train", "bench"])
+def test_a_group_of_commands_lists_its_own(group, capsys):
+    assert main([group, "--help"]) == 0
+    listed = capsys.readouterr().out
+    assert all((f"  {name} " in listed) == name.startswith(f"{group} ") for name in COMMANDS)
+
+
 def test_the_version_is_told(capsys):
     """As installed."""
     from importlib.metadata import version

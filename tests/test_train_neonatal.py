@@ -172,6 +172,7 @@ def test_the_hub_is_asked_only_when_it_is_named(place, monkeypatch):
         ({"device": "cpu,cpu"}, "each once"),
         ({"seeds": (1, 2)}, "go with --ablate"),
         ({"ablate": True, "seeds": (0, 0)}, "different numbers"),
+        ({"ablate": True, "learning": replace(FEW, seed=3)}, "with --ablate it is --seeds"),
         ({"ablate": True, "architecture": replace(SMALL, hcc=False)}, "switches the modules"),
     ],
 )
@@ -202,7 +203,7 @@ def test_weights_of_a_yolo_are_told_apart(place, tmp_path):
     assert open_face(place / "runs" / "train" / "n" / "best.pt", "cpu").names == ["face"]
 
 
-def test_the_tables_of_the_paper(place):
+def test_the_tables_of_the_paper(place, capsys):
     """Modules and readings with two seeds: a row each, curves, the time; not done twice."""
     quick = {"learning": replace(FEW, epochs=1), "name": "a", "ablate": True, "seeds": (0, 1)}
     folder = settings(**quick, tables=("modules", "labels"), measure=("faces",)).run()
@@ -224,6 +225,10 @@ def test_the_tables_of_the_paper(place):
     assert before == {
         path.name: path.stat().st_mtime for path in (place / "runs" / "train").glob("a-*")
     }
+    assert "are trained on" not in capsys.readouterr().out
+    Prepare((f"ibug={place / 'source'}",), "again", split="0:0:1", workers=1).run()
+    settings(**quick, tables=("labels",), measure=("again",), overwrite=True).run()
+    assert "again: 9 of the photographs" in capsys.readouterr().out
     with pytest.raises(UserError, match="begin with a baseline"):
         settings(**quick, weights=str(place / "runs" / "train" / "n")).run()
 

@@ -375,7 +375,13 @@ def test_what_makes_no_sense_is_refused(weights, settings, words):
 
 
 @pytest.mark.parametrize(
-    "image", [np.zeros((9, 9), np.uint8), np.zeros((9, 9, 3)), np.zeros((9, 9, 4), np.uint8)]
+    "image",
+    [
+        np.zeros((9, 9), np.uint8),
+        np.zeros((9, 9, 3)),
+        np.zeros((9, 9, 4), np.uint8),
+        np.zeros((0, 9, 3), np.uint8),
+    ],
 )
 def test_what_is_no_picture_is_refused(image):
     with pytest.raises(UserError, match="RGB uint8"):

@@ -95,6 +95,14 @@ def test_a_path_is_taken_before_a_name(shelf):
     assert shipped.find(shelf) == shelf / "best.pt"
 
 
+def test_a_path_begins_where_we_are_or_where_results_lie(tmp_path, monkeypatch):
+    training = tmp_path / "runs" / "train" / "mine"
+    training.mkdir(parents=True)
+    (training / "best.pt").write_bytes(b"weights")
+    monkeypatch.setenv("UNCOVER_HOME", str(tmp_path))
+    assert shipped.find("runs/train/mine") == training / "best.pt"
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

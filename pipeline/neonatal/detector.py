@@ -8,8 +8,8 @@ import torch
 
 from pipeline import shipped
 from pipeline.detections import LEAST, NOTHING_LIKE, SUSPECTED, Candidates, Detections, How
-from pipeline.detector import Detector, check_shares
-from pipeline.errors import UserError
+from pipeline.detector import Detector
+from pipeline.errors import UserError, check_shares
 from pipeline.images import Letterbox, Picture
 from pipeline.neonatal.trained import Trained, open_neonatal
 from pipeline.squares import Loaded

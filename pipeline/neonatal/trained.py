@@ -22,7 +22,6 @@ from pipeline.yolo import Found
 
 NAMES = ("face",)
 NMS = 0.4  # RetinaFace's; with three anchors an octave, a face has boxes that overlap by half
-_FORMER = 0.6  # of weights that do not say it: their threshold was chosen so
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +116,7 @@ def open_neonatal(weights: Path, device: str, imgsz: int = 0, half: bool = False
         model.half() if half else model,
         about["alpha"],
         about.get("threshold", 1.0),
-        about.get("iou", _FORMER),
+        about.get("iou", NMS),
     )
     check_side(imgsz or about["imgsz"], network.strides)
     return Stage1(network, imgsz or about["imgsz"], half)
