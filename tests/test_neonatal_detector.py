@@ -302,7 +302,7 @@ def test_evaluation_and_comparison_take_it(home, pictures, weights, tmp_path):
         ({"detector": "neonatal", "conf": 1.5}, "between 0 and 1"),
         ({"detector": "neonatal", "imgsz": 100}, "multiple of 64"),
         ({"detector": "neonatal", "half": True}, "--half"),
-        ({"detector": "neonatal", "neonatal": "first.pt"}, "no such file"),
+        ({"detector": "neonatal", "neonatal": "none.pt"}, "no such file"),
     ],
 )
 def test_what_makes_no_sense_is_refused(home, pictures, weights, changes, words):
