@@ -326,7 +326,7 @@ def dense(levels, anchors, theta, alpha, conf):
             kept = level.kept(theta)
             second = level.second(level.features, level.lateral, kept.any(dim=1)).sigmoid()
             near = functional.max_pool2d(kept.any(dim=1, keepdim=True).float(), 5, 1, 2) > 0
-            if level.second.labels == "kept":
+            if not level.second.calls_back:
                 scores = torch.where(kept, second, 0)
             else:  # what was dropped near a kept cell is judged again
                 scores = torch.where(kept, scores, torch.where(near, second, 0))

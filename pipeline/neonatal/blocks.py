@@ -1,5 +1,6 @@
 """The parts of the network that every setting shares: features, pyramid, context, heads."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -118,6 +119,11 @@ def head(channels: int, outputs: int, side: int, bias: float = 0.0) -> nn.Conv2d
     assert made.bias is not None
     nn.init.constant_(made.bias, bias)
     return made
+
+
+def prior(share: float) -> float:
+    """The bias at which a head that knows nothing says this probability."""
+    return -math.log((1 - share) / share)
 
 
 def flat(values: Tensor, numbers: int) -> Tensor:

@@ -8,7 +8,6 @@ Which anchors it judges follows from what it has learned from. Of the kept ones 
 word. If it learned from those that were dropped, it may call back such as lie near a kept one.
 """
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -16,12 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.neonatal.architecture import Labels
-from pipeline.neonatal.blocks import head
+from pipeline.neonatal.blocks import head, prior
 from pipeline.neonatal.cells import Windows, overlap, summed
 
 FIELD = 5  # cells of a side that one logit depends on: two convolutions of three
 _HIDDEN = 64
-_RARE = -math.log((1 - 0.1) / 0.1)  # of what the first step keeps a tenth is a face's
+_SHARE = 0.1  # of what the first step keeps a tenth is a face's
 
 
 class Second(nn.Module):
@@ -29,12 +28,12 @@ class Second(nn.Module):
 
     def __init__(self, channels: int, anchors: int, reach: Sequence[int], labels: Labels) -> None:
         super().__init__()
-        self.reach, self.labels = tuple(reach), labels
+        self.reach, self.calls_back = tuple(reach), labels == "dropped"
         self.hidden = nn.Conv2d(channels, _HIDDEN, 3, padding=1)
         nn.init.kaiming_normal_(self.hidden.weight, nonlinearity="relu")
         assert self.hidden.bias is not None
         nn.init.zeros_(self.hidden.bias)
-        self.logits = head(_HIDDEN, anchors, 3, _RARE)
+        self.logits = head(_HIDDEN, anchors, 3, prior(_SHARE))
 
     def forward(self, features: Tensor, lateral: Tensor, kept: Tensor) -> Tensor:
         """Logits (B, A, H, W) everywhere; ``kept`` (B, H, W) tells where an anchor was kept."""
@@ -51,8 +50,9 @@ class Second(nn.Module):
 
     def at(self, features: Tensor, lateral: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
         """The cells (M, 3) that it judges, as picture, row, column; their logits (M, A) alone."""
-        calls = self.labels == "dropped"
-        near = masks_of(kept[:, None].to(lateral), (max(self.reach),))[:, 0] > 0 if calls else kept
+        near = kept
+        if self.calls_back:
+            near = masks_of(kept[:, None].to(lateral), (max(self.reach),))[:, 0] > 0
         cells = near.nonzero()
         if not len(cells):
             return cells, features.new_zeros(0, self.logits.out_channels)
@@ -61,7 +61,7 @@ class Second(nn.Module):
             return cells, dense[near]
         around = Windows.around(cells, FIELD, features)
         # Around a kept cell all of its window lies in the neighbourhoods that are as large.
-        narrow = self.reach if calls else [side for side in self.reach if side < FIELD]
+        narrow = self.reach if self.calls_back else [side for side in self.reach if side < FIELD]
         masks = around.of(masks_of(kept[:, None].to(lateral), narrow))
         masks += len(self.reach) - len(narrow)
         seen = torch.addcmul(around.of(features), around.of(lateral), masks) * around.inside
@@ -71,7 +71,7 @@ class Second(nn.Module):
 
     def judged(self, first: Tensor, said: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of both steps and what the first kept -> the last word, and of which anchors."""
-        if self.labels == "dropped":
+        if self.calls_back:
             return torch.where(kept, first, said), torch.ones_like(kept)
         return said, kept
 

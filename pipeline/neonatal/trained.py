@@ -79,7 +79,7 @@ class Trained:
         """
         return [
             self._both(level, level.second)
-            if level.second is not None and level.second.labels == "kept"
+            if level.second is not None and not level.second.calls_back
             else self._first(level, number)
             for number, level in enumerate(levels)
         ]
