@@ -16,7 +16,7 @@ from pipeline.neonatal.architecture import ANCHORS, STRIDES, Architecture
 from pipeline.neonatal.blocks import flat, head
 from pipeline.neonatal.cells import asked
 from pipeline.neonatal.decode import answers
-from pipeline.neonatal.loss import CODER, dynamic, focal, losses, quality_of, ratio
+from pipeline.neonatal.loss import CODER, counted, dynamic, focal, losses, quality_of
 from pipeline.neonatal.network import Network
 from pipeline.neonatal.second import Second, masks_of
 
@@ -170,8 +170,17 @@ def test_dynamic_labels_in_both_readings():
 
     assert dynamic(labels, kept, "kept").tolist() == [1, 0, -1, -1, -1, -1]
     assert dynamic(labels, kept, "dropped").tolist() == [-1, -1, 1, 0, -1, -1]
-    assert ratio(labels).item() == 1
-    assert ratio(torch.zeros(4)).item() == 0
+    assert counted(labels).tolist() == [2, 2]
+    assert counted(torch.zeros(4)).tolist() == [0, 4]
+
+
+@pytest.mark.parametrize(("labels", "share"), [("kept", 0.1), ("dropped", 0.01)])
+def test_the_second_step_begins_with_how_rare_faces_are_among_what_it_learns_from(labels, share):
+    second = network(labels=labels).second["2"]
+    assert isinstance(second, Second)
+    said = second.classified(torch.zeros(1, 16, 4, 4))
+
+    assert said.sigmoid().mean().item() == pytest.approx(share, rel=0.01)
 
 
 @pytest.mark.parametrize("reach", [(3,), (5,), (3, 5)])
@@ -288,13 +297,12 @@ def test_pictures_without_any_face_teach_negatives_alone():
     assert torch.isfinite(found.total)
 
 
-def test_boxes_are_coded_and_decoded_back():
-    anchors = joined(Anchors().levels(128, 128, CPU))[1000:1003]
-    faces = anchors + torch.tensor([[1.0, -2.0, 5.0, 4.0]])
-    back = CODER.decode_single(CODER.encode_single(faces, anchors), anchors)
+def test_boxes_are_coded_tenfold_and_sides_fivefold():
+    anchor, face = boxes([0, 0, 20, 20]), boxes([3, 1, 43, 21])
+    coded = CODER.encode_single(face, anchor)  # twice as wide; its centre 13 and 1 further
 
-    assert torch.allclose(back, faces, atol=1e-3)
-    assert functional.l1_loss(back, faces) < 1e-3
+    assert coded[0].tolist() == pytest.approx([10 * 13 / 20, 10 * 1 / 20, 5 * math.log(2), 0])
+    assert torch.allclose(CODER.decode_single(coded, anchor), face, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from pipeline.errors import UserError
 from pipeline.neonatal import files, training
 from pipeline.neonatal.anchors import Anchors, Truth, assign, joined
 from pipeline.neonatal.architecture import Architecture
-from pipeline.neonatal.data import examples
+from pipeline.neonatal.data import Samples, batched, drawn, examples
 from pipeline.neonatal.learning import Learning
 from pipeline.neonatal.network import Network
 from pipeline.neonatal.trained import open_neonatal
@@ -266,6 +266,23 @@ def test_mixed_precision_leaves_the_truth_alone(place):
 
 def unjudged(network):
     return {}
+
+
+def test_positives_to_negatives_are_those_of_the_whole_epoch(place, tmp_path):
+    """Not the mean of batches: one in which hardly a negative is kept would outweigh them all."""
+    data, how = [examples(open_dataset("faces"))], replace(FEW, epochs=1, batch=3)
+    where = training.Where([torch.device("cpu")], False, 0)
+    baseline = replace(SMALL, hcc=False, quality="none")
+    training.Training(tmp_path, data, 64, how, where, unjudged).run(Network(baseline))
+    (row,) = csv.DictReader((tmp_path / "results.csv").open())
+    samples = Samples(drawn(data, how, 0), 64, how, 0)
+    anchors = joined(Anchors().levels(64, 64, torch.device("cpu")))
+    seen = len(samples) - len(samples) % how.batch
+    _, truth = batched(anchors, [samples[number] for number in range(seen)])
+
+    expected = (truth.labels == 1).sum() / (truth.labels == 0).sum()
+    assert float(row["before"]) == pytest.approx(expected.item(), rel=1e-3)
+    assert row["after"] == row["before"]
 
 
 @pytest.mark.slow

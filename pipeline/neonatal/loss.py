@@ -21,14 +21,14 @@ BOX = 0.25  # and the boxes, as RetinaFace has it: coded tenfold, they would dro
 
 @dataclass(frozen=True)
 class Losses:
-    """The parts of the loss, and how rare positives were before and after the first step."""
+    """The parts of the loss; how many positives and negatives the first step met, and kept."""
 
     first: Tensor
     second: Tensor
     box: Tensor
     quality: Tensor
-    before: Tensor  # positives to negatives among the anchors that have two steps
-    after: Tensor  # and among those of them that the first step keeps
+    before: Tensor  # (2,) among the anchors that have two steps; of all, if none has
+    after: Tensor  # (2,) among those of them that the first step keeps
 
     @property
     def total(self) -> Tensor:
@@ -103,15 +103,15 @@ def quality_of(boxes: Tensor, truth: Tensor, kind: Quality) -> Tensor:
     return (overlap - apart).clamp(0, 1)
 
 
-def ratio(labels: Tensor) -> Tensor:
-    """Positives to negatives among labels."""
-    return (labels == 1).sum() / (labels == 0).sum().clamp(min=1)
+def counted(labels: Tensor) -> Tensor:
+    """How many positives and negatives (2,) there are among labels."""
+    return torch.stack([(labels == 1).sum(), (labels == 0).sum()])
 
 
 def _second(
     levels: Sequence[Level], labels: Tensor, architecture: Architecture
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The loss of the second steps together; positives to negatives before them and after."""
+    """The loss of the second steps together; what is counted before them and after."""
     said, asked, left, begin = list[Tensor](), list[Tensor](), list[Tensor](), 0
     for level in levels:
         own = labels[:, begin : begin + level.logits[0].numel()]
@@ -124,8 +124,8 @@ def _second(
         asked.append(own)
         left.append(flat(kept, 1)[..., 0])
     if not said:
-        return labels.new_zeros(()), ratio(labels), ratio(labels)
+        return levels[0].logits.new_zeros(()), counted(labels), counted(labels)
     mine, kept = torch.cat(asked, dim=1), torch.cat(left, dim=1)
     learned = dynamic(mine, kept, architecture.labels)
     loss = focal(torch.cat(said, dim=1).float(), learned, mine)
-    return loss, ratio(mine), ratio(dynamic(mine, kept, "kept"))
+    return loss, counted(mine), counted(dynamic(mine, kept, "kept"))

@@ -20,7 +20,8 @@ from pipeline.neonatal.cells import Windows, overlap, summed
 
 FIELD = 5  # cells of a side that one logit depends on: two convolutions of three
 _HIDDEN = 64
-_SHARE = 0.1  # of what the first step keeps a tenth is a face's
+# Of what the first step keeps a tenth is a face's; of what it drops hardly anything.
+_SHARES: dict[Labels, float] = {"kept": 0.1, "dropped": 0.01}
 
 
 class Second(nn.Module):
@@ -33,7 +34,7 @@ class Second(nn.Module):
         nn.init.kaiming_normal_(self.hidden.weight, nonlinearity="relu")
         assert self.hidden.bias is not None
         nn.init.zeros_(self.hidden.bias)
-        self.logits = head(_HIDDEN, anchors, 3, prior(_SHARE))
+        self.logits = head(_HIDDEN, anchors, 3, prior(_SHARES[labels]))
 
     def forward(self, features: Tensor, lateral: Tensor, kept: Tensor) -> Tensor:
         """Logits (B, A, H, W) everywhere; ``kept`` (B, H, W) tells where an anchor was kept."""

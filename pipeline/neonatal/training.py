@@ -30,7 +30,8 @@ from pipeline.runs import Json
 
 _LAST = "last.ckpt"
 _STEEP = 10.0  # gradients longer than this are shortened
-_PARTS = ("first", "second", "box", "quality", "before", "after")
+_PARTS = ("first", "second", "box", "quality")  # of the loss
+_COUNTS = ("before", "after")  # positives and negatives
 Judge = Callable[[Network], Json]  # what a network is worth, after an epoch
 
 
@@ -51,12 +52,12 @@ class Learner(nn.Module):
         self.network, self.anchors = network, Anchors()
 
     def forward(self, pictures: Tensor, truth: Truth) -> dict[str, Tensor]:
-        """Pictures (B, 3, H, W) uint8 -> the parts of the loss, each a number."""
+        """Pictures (B, 3, H, W) uint8 -> the loss, its parts, and what is counted beside it."""
         height, width = pictures.shape[2:]
         placed = joined(self.anchors.levels(height, width, pictures.device))
         batch = (pictures.float() / 255).contiguous(memory_format=torch.channels_last)
         found = losses(self.network(batch), placed, truth, self.network.architecture)
-        return {part: getattr(found, part) for part in ("total", *_PARTS)}
+        return {part: getattr(found, part) for part in ("total", *_PARTS, *_COUNTS)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,11 +122,11 @@ def _epoch(
     loader: Any,  # noqa: ANN401
     learning: Learning,
 ) -> Json:
-    """All batches of an epoch; the mean of each part of the loss."""
+    """All batches of an epoch: the mean of each part of the loss, positives to negatives."""
     model.train()
     samples = loader.dataset
     assert isinstance(samples, Samples)
-    total = torch.zeros(len(_PARTS), device=fabric.device)
+    total = torch.zeros(len(_PARTS) + 2 * len(_COUNTS), device=fabric.device)
     rate = 0.0
     bar = tqdm(
         loader,
@@ -143,14 +144,18 @@ def _epoch(
         fabric.backward(found["total"])
         fabric.clip_gradients(model, optimizer, max_norm=_STEEP, error_if_nonfinite=False)
         optimizer.step()
-        total += torch.stack([found[part].detach().float() for part in _PARTS])
-    mean = fabric.all_reduce(total, reduce_op="mean")
-    assert isinstance(mean, Tensor)
-    means = (mean / max(len(loader), 1)).tolist()
-    if not all(map(math.isfinite, means)):
+        total += torch.hstack([found[key].detach().float() for key in (*_PARTS, *_COUNTS)])
+    whole = fabric.all_reduce(total, reduce_op="sum")
+    assert isinstance(whole, Tensor)
+    sums, counts = whole[: len(_PARTS)].tolist(), whole[len(_PARTS) :].view(-1, 2).tolist()
+    if not all(map(math.isfinite, sums)):
         raise UserError("the loss is no number any more; a smaller --lr (and --overwrite) helps")
-    named = {part: float(f"{value:.5g}") for part, value in zip(_PARTS, means, strict=True)}
-    return {"lr": float(f"{rate:.4g}")} | named
+    row = {"lr": rate}
+    row |= {
+        part: one / len(loader) / fabric.world_size for part, one in zip(_PARTS, sums, strict=True)
+    }
+    row |= {key: one / max(rest, 1) for key, (one, rest) in zip(_COUNTS, counts, strict=True)}
+    return {key: float(f"{value:.5g}") for key, value in row.items()}
 
 
 def _judged(fabric: Fabric, network: Network, judge: Judge) -> Json:
