@@ -117,14 +117,14 @@ def ablate(
     overwrite: bool = False,
 ) -> Path:
     """Train every variant that the tables need with every seed, judge them, write the tables."""
-    folders = _trained(whole, seeds, wanted, train)
     record: Json = {
         "settings": {"tables": list(wanted), "seeds": list(seeds)},
-        "sources": {
-            "measured on": {data.root.name: data.fingerprint() for data in measured},
-            "trainings": {each.name: runs.sha256(each / "best.pt") for each in folders.values()},
-        },
+        "sources": {data.root.name: data.fingerprint() for data in measured},
     }
+    runs.up_to_date(target, record, overwrite)  # what is there otherwise is refused before the work
+    folders = _trained(whole, seeds, wanted, train)
+    hashes = {each.name: runs.sha256(each / "best.pt") for each in folders.values()}
+    record["trainings"] = hashes
     if runs.up_to_date(target, record, overwrite):
         print(f"{target} is up to date: same trainings and pictures")
         return target
@@ -153,7 +153,7 @@ def ablate(
             judged = _together(first, f", seed {seeds[0]}" if len(seeds) > 1 else "")
             (folder / "precision-recall.png").write_bytes(plots.compared(judged))
             (folder / "iou.png").write_bytes(plots.tightness(judged))
-        _write(folder, written, _trained_how(next(iter(folders.values()))))
+        _write(folder, written, _trained_how(next(iter(folders.values())), wanted))
         about: Json = {"data": {data.root.name: data.origin() for data in measured}}
         about["made"] = runs.provenance()
         runs.write_json(folder / "manifest.json", record | about)
@@ -237,16 +237,17 @@ def _together(made: Mapping[str, Made], more: str) -> Judged:
     )
 
 
-def _trained_how(training: Path) -> str:
-    """What all variants share."""
+def _trained_how(training: Path, wanted: Sequence[str]) -> str:
+    """What all variants of the tables share."""
     manifest = runs.read_json(training / "manifest.json")
     assert manifest is not None
-    apart = {"kind", "seed", *(key for table in TABLES.values() for key in _changed(table))}
+    apart = {"kind", "seed", *(key for name in wanted for key in _changed(TABLES[name]))}
     shared = {key: one for key, one in manifest["settings"].items() if key not in apart}
     words = ", ".join(f"{key} {_plainly(one)}" for key, one in shared.items())
-    begun = manifest["sources"]["weights"]
-    more = f"; begun with weights {begun[:12]}" if begun else ""
-    return f"Trained on {', '.join(manifest['sources']['datasets'])}: {words}{more}.\n"
+    sources = manifest["sources"]
+    begun = [f"{key} {sources[key][:12]}" for key in ("weights", "backbone") if sources[key]]
+    more = f"; begun with {', '.join(begun)}" if begun else ""
+    return f"Trained on {', '.join(sources['datasets'])}: {words}{more}.\n"
 
 
 def _changed(table: Table) -> set[str]:

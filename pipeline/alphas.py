@@ -12,7 +12,7 @@ from tqdm import tqdm
 from pipeline import boxes as box
 from pipeline import images
 from pipeline.dataset import EMPTY, Dataset
-from pipeline.judged import OVERLAPS, Judged, judge
+from pipeline.judged import OVERLAPS, Judged
 from pipeline.neonatal.trained import at_alpha
 from pipeline.overlap import THREADS, ahead
 from pipeline.points import ranked
@@ -87,12 +87,11 @@ def best(judged: Judged, alphas: Sequence[float]) -> float:
     )
 
 
-def scores(scenes: Sequence[Scene], alpha: float, threshold: float | None = None) -> Json:
+def scores(judged: Judged, alpha: float, threshold: float | None = None) -> Json:
     """What the detector is worth on a split: areas, and its point at a threshold.
 
     Without a threshold, the one at which F1 is best.
     """
-    judged = judge(scenes)
     whole = ranked(judged, name_of(alpha))
     sure = whole.best() if whole.right.any() else 1.0  # who is never right is never believed
     chosen = sure if threshold is None else threshold

@@ -5,8 +5,8 @@ A finished training is ``runs/train/NAME``::
     best.pt             the network after the last epoch, half precision; alpha and threshold
     manifest.json       settings, data, scores of every split, versions
     results.csv, .png   epoch by epoch: the parts of the loss; before and after: positives to
-                        negatives among the anchors that the first step judges, and keeps; average
-                        precision on some of validation
+                        negatives among the anchors that have two steps (of all, without HCC), and
+                        among those that the first keeps; average precision on some of validation
 """
 
 import csv
@@ -123,7 +123,8 @@ class TrainNeonatal:
         from pipeline.dataset import open_dataset
 
         sets = [open_dataset(name) for name in self.data]
-        _check(sets)
+        _check_pictures("--data", sets)
+        _check_faces(sets)
         if self.ablate:
             return self._ablated(sets)
         name = runs.plain_name(self.name or f"neonatal-{Path(self.data[0]).name}")
@@ -152,7 +153,10 @@ class TrainNeonatal:
         from pipeline import ablation
         from pipeline.dataset import open_dataset
 
+        if self.weights:
+            self._check_start()
         measured = [open_dataset(name) for name in self.measure] or sets
+        _check_pictures("--measure", measured)
         for data in measured:
             if not any(data.rows("test")):
                 raise UserError(f"{data.root}: no test pictures; --measure names other datasets")
@@ -181,18 +185,20 @@ class TrainNeonatal:
 
         target = runs.home() / "runs" / "ablate" / name
         how = (self.architecture, self.seeds, self.tables, measured)
-        return ablation.ablate(target, *how, train, self.device, overwrite=self.overwrite)
+        device = str(self._devices()[0])
+        return ablation.ablate(target, *how, train, device, overwrite=self.overwrite)
 
     def _check_ablation(self) -> None:
-        """All variants are asked for, and none is ahead of the others."""
+        """All variants are asked for, and nothing else varies."""
         if not (self.seeds and self.tables):
             raise UserError("--ablate: needs --seeds and --tables")
         if self.learning.seed:
             raise UserError("--seed: with --ablate it is --seeds")
         if not self.architecture.hcc or self.architecture.quality != "diou":
             raise UserError("--ablate switches the modules itself: leave --hcc and --quality alone")
-        if not self.weights:
-            return
+
+    def _check_start(self) -> None:
+        """None of the variants begins ahead of the others."""
         from pipeline.neonatal import files
 
         path = shipped.find(self.weights)
@@ -253,7 +259,11 @@ class TrainNeonatal:
             ) from error
 
     def _published(self, folder: Path, network: "Network", sets: "list[Dataset]") -> Json:
-        """Write best.pt with its alpha and threshold; what it is worth on every split."""
+        """Write best.pt with its alpha and threshold; what it is worth on every split.
+
+        Faces that are too small to learn have no say in these two; on other splits every face
+        counts.
+        """
         from pipeline import alphas, plots
         from pipeline.judged import judge
         from pipeline.neonatal import files
@@ -267,24 +277,29 @@ class TrainNeonatal:
         ranked = self.architecture.quality != "none"
         tried = alphas.ALPHAS if ranked else (1.0,)
         how = (self.learning.batch, None, self.learning.least)
-        chosen = alphas.asked(sets, "val", stage, tried, *how)
-        about["alpha"] = alphas.best(judge(chosen), tried)
+        chosen = judge(alphas.asked(sets, "val", stage, tried, *how))
+        about["alpha"] = alphas.best(chosen, tried)
         found = {"val": alphas.scores(chosen, about["alpha"])}
         about["threshold"] = found["val"]["all"]["threshold"]
         splits = {row["split"] for data in sets for row in data.rows()}
         for split in sorted(splits - {"train", "val"}):
             if any(data.faces_in(split) for data in sets):
                 scenes = alphas.asked(sets, split, stage, (about["alpha"],), self.learning.batch)
-                found[split] = alphas.scores(scenes, about["alpha"], about["threshold"])
+                found[split] = alphas.scores(judge(scenes), about["alpha"], about["threshold"])
         files.publish(best, network, about)
         with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
             (folder / "results.png").write_bytes(plots.epochs(list(csv.DictReader(file))))
         return {"weights": {"sha256": runs.sha256(best)}, "about": about, "scores": found}
 
     def _mixed(self, device: "torch.device") -> bool:
+        import torch
+
         from pipeline.devices import mixed_pays
 
-        return self.mixed and mixed_pays(device)
+        # Of float16 the scaler would be lost with a checkpoint: then rather single precision.
+        cuda = device.type == "cuda"
+        wide = not cuda or torch.cuda.is_bf16_supported(including_emulation=False)
+        return self.mixed and wide and mixed_pays(device)
 
     def _devices(self) -> "list[torch.device]":
         from pipeline.devices import device_of
@@ -315,17 +330,22 @@ class _Glance:
         return alphas.areas(judge(scenes), alphas.name_of(1.0))
 
 
-def _check(sets: "list[Dataset]") -> None:
-    """Pictures with faces in train and in val; no heatmaps, no two sets of one name."""
+def _check_pictures(option: str, sets: "list[Dataset]") -> None:
+    """No heatmaps, no two sets of one name."""
     names = [data.root.name for data in sets]
     if len({*names}) < len(names):
-        raise UserError(f"--data {' '.join(names)}: two of one name")
+        raise UserError(f"{option} {' '.join(names)}: two of one name")
     for data in sets:
         if data.channels != 3:
             raise UserError(f"{data.root}: heatmaps; this network looks at pictures")
+
+
+def _check_faces(sets: "list[Dataset]") -> None:
+    """There are some in train and in val."""
+    names = " ".join(data.root.name for data in sets)
     for split in ("train", "val"):
         if not any(data.faces_in(split) for data in sets):
             raise UserError(
-                f"--data {' '.join(names)}: there are no faces in {split}; 'uncover prepare' with "
+                f"--data {names}: there are no faces in {split}; 'uncover prepare' with "
                 "--split or --val-share makes such pictures"
             )

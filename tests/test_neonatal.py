@@ -96,9 +96,10 @@ def test_what_counts_for_nothing_is_nobodys_anchor_either(box):
 
 def test_no_more_anchors_go_into_nms_than_it_can_bear():
     """Of each picture the surest: a network that has learned nothing is sure of nothing."""
-    levels, anchors = network()(torch.rand(2, 3, 128, 128)), Anchors().levels(128, 128, CPU)
-    few = answers(levels, anchors, 0.999, 1.0, 0.0, iou=1.0, most=10**6, into_nms=50)
-    every = answers(levels, anchors, 0.999, 1.0, 0.0, iou=1.0, most=10**6, into_nms=10**6)
+    levels = network(theta=0.999)(torch.rand(2, 3, 128, 128))
+    anchors = Anchors().levels(128, 128, CPU)
+    few = answers(levels, anchors, 1.0, 0.0, iou=1.0, most=10**6, into_nms=50)
+    every = answers(levels, anchors, 1.0, 0.0, iou=1.0, most=10**6, into_nms=10**6)
 
     assert len(every.scores) > 1000
     for number in (0, 1):
@@ -205,7 +206,7 @@ def test_masks_of_a_hand_made_grid(reach):
 def test_the_second_step_at_single_cells_is_the_dense_one(count, reach, labels):
     """Borders and corners included; where many are kept it is computed densely."""
     torch.manual_seed(count)
-    second = Second(8, ANCHORS, reach, labels)
+    second = Second(Architecture(channels=8, reach=reach, labels=labels))
     features, lateral = torch.randn(2, 2, 8, 9, 11)
     kept = torch.zeros(2, 9, 11, dtype=torch.bool)
     places = torch.randperm(kept.numel())[:count]
@@ -238,7 +239,7 @@ def test_a_head_at_single_cells_says_what_it_says_everywhere(side, count):
 
 def test_context_reaches_as_far_as_the_neighbourhoods_and_no_farther():
     """What the backbone saw five cells away is let through; elsewhere it is not."""
-    second = Second(4, ANCHORS, (3, 5), "kept")
+    second = Second(Architecture(channels=4))
     kept = torch.zeros(1, 20, 20, dtype=torch.bool)
     kept[0, 10, 10] = True
     lateral = torch.randn(1, 4, 20, 20, requires_grad=True)
@@ -263,16 +264,13 @@ SETTINGS = {
 @pytest.mark.parametrize("name", SETTINGS)
 def test_gradient_flows_through_every_part_of_every_setting(name):
     """A face for every level, and a picture without one; no weight is left without a gradient."""
-    made = network(**SETTINGS[name])
-    pictures = torch.randn(2, 3, 256, 256)
-    levels = made(pictures)
+    # Early on the first step drops everything: let it keep some, if that is what is learned from.
+    made = network(**SETTINGS[name], theta=0.9 if name == "dropped" else 0.995)
+    levels = made(torch.randn(2, 3, 256, 256))
     anchors = joined(Anchors().levels(256, 256, CPU))
     faces = boxes(*([3, 3, 3 + side, 3 + side] for side in (20, 40, 80, 160, 252)))
     told = Truth.of([assign(anchors, each, boxes()) for each in (faces, boxes())])
-    # Early on the first step drops everything: let it keep some, if that is what is learned from.
-    theta = 0.9 if name == "dropped" else 0.995
-    architecture = dataclasses.replace(made.architecture, theta=theta)
-    found = losses(levels, anchors, told, architecture)
+    found = losses(levels, anchors, told, made.architecture)
     found.total.backward()
 
     assert torch.isfinite(found.total)
@@ -325,13 +323,13 @@ def said(made, seed=0, count=2, side=128):
     return levels, Anchors().levels(side, side, CPU)
 
 
-def dense(levels, anchors, theta, alpha, conf):
+def dense(levels, anchors, alpha, conf):
     """The same answers before NMS, worked out on every anchor: boxes, scores, pictures."""
     rows = []
     for level, own in zip(levels, anchors, strict=True):
         scores = level.logits.sigmoid()
         if level.second is not None:
-            kept = level.kept(theta)
+            kept = level.second.kept(level.logits)
             second = level.second(level.features, level.lateral, kept.any(dim=1)).sigmoid()
             near = functional.max_pool2d(kept.any(dim=1, keepdim=True).float(), 5, 1, 2) > 0
             if not level.second.calls_back:
@@ -358,8 +356,8 @@ def test_what_survives_is_what_every_anchor_would_have_given(name, alpha):
     """Decoded late, and of few; nothing else changes."""
     levels, anchors = said(network(**SETTINGS[name]))
     conf = 0.01 if SETTINGS[name]["hcc"] else 0.3
-    found = answers(levels, anchors, 0.9, alpha, conf, iou=1.0, most=10**6, into_nms=10**6)
-    expected = dense(levels, anchors, 0.9, alpha, conf)
+    found = answers(levels, anchors, alpha, conf, iou=1.0, most=10**6, into_nms=10**6)
+    expected = dense(levels, anchors, alpha, conf)
 
     assert len(found.boxes) == len(expected) > 0
     mine = sorted(zip(found.picture.tolist(), found.scores.tolist(), strict=True))
@@ -376,14 +374,13 @@ def test_with_alpha_one_the_ranking_is_exactly_the_baselines():
     levels, anchors = said(network(hcc=False, quality="diou"))
     plain = [dataclasses.replace(level, quality=None) for level in levels]
     one, other = (
-        answers(each, anchors, 0.9, alpha, 0.2, 0.45)
-        for each, alpha in ((levels, 1.0), (plain, 0.3))
+        answers(each, anchors, alpha, 0.2, 0.45) for each, alpha in ((levels, 1.0), (plain, 0.3))
     )
 
     assert torch.equal(one.boxes, other.boxes)
     assert torch.equal(one.scores, other.scores)
     assert torch.equal(one.picture, other.picture)
-    ranked = answers(levels, anchors, 0.9, 0.3, 0.2, 0.45)
+    ranked = answers(levels, anchors, 0.3, 0.2, 0.45)
     assert not torch.equal(ranked.scores[:5], one.scores[:5])
 
 
@@ -393,15 +390,15 @@ def test_no_anchor_kept_is_no_face():
         levels, anchors = said(network(), count=count)
         for level in levels:
             level.logits.fill_(-20)
-        found = answers(levels, anchors, 0.9, 0.5, 0.05, 0.45)
+        found = answers(levels, anchors, 0.5, 0.05, 0.45)
         assert found.boxes.shape == (0, 4)
         assert found.scores.shape == found.picture.shape == (0,)
 
 
 def test_each_picture_keeps_its_own_best():
     levels, anchors = said(network(hcc=False, quality="none"))
-    every = answers(levels, anchors, 0.9, 1.0, 0.05, 0.45)
-    few = answers(levels, anchors, 0.9, 1.0, 0.05, 0.45, most=3)
+    every = answers(levels, anchors, 1.0, 0.05, 0.45)
+    few = answers(levels, anchors, 1.0, 0.05, 0.45, most=3)
     for picture in (0, 1):
         own = every.scores[every.picture == picture][:3]
         assert torch.equal(few.scores[few.picture == picture], own)

@@ -13,6 +13,7 @@ from pairs import save_first, save_second
 from synthetic import ibug_folder
 
 import pipeline
+from pipeline import boxes as box
 from pipeline import cam, images, results, runs, samples
 from pipeline.boxes import as_boxes
 from pipeline.compare import Compare
@@ -65,6 +66,18 @@ def pictures(tmp_path):
         images.write(folder / f"{number}.jpg", window)
     images.write(folder / "wide.png", np.full((30, 200, 3), 90, np.uint8))
     return folder
+
+
+@pytest.mark.parametrize("shape", [(30, 200, 3), (200, 30, 3)])
+def test_a_box_that_lies_in_the_padding_alone_is_no_face(shape):
+    stage = Stage1(Trained(network()), 64)
+    looked = next(stage.look([stage.load(np.full(shape, 90, np.uint8))]))
+    (every,) = stage.network.boxes(looked.levels, 0.2, 0.45)
+    (found,) = stage.boxes(looked, 0.2)
+
+    assert 0 < len(found.boxes) < len(every.boxes)
+    assert len(found.boxes) == len(found.scores) == len(found.classes)
+    assert (box.area(found.boxes) > 0).all()
 
 
 def test_it_is_a_detector_like_the_two_stages(tmp_path, pictures):
@@ -131,16 +144,19 @@ def test_its_heatmaps_are_those_of_plain_gradients(settings):
         assert torch.allclose(ours[:, 0], expected.detach(), atol=1e-5)
 
 
-def test_the_evidence_of_a_kept_cell_is_what_the_second_step_says():
+@torch.no_grad()
+def test_the_evidence_of_a_kept_anchor_is_what_the_second_step_says():
     stage = Stage1(Trained(network()), 128)
     looked = next(stage.look([stage.load(np.full((128, 128, 3), 99, np.uint8))]))
     seen = looked.levels[0]
-    kept = seen.kept(0.9)
-    dense = seen.second(seen.features, seen.lateral, kept.any(dim=1))
-    expected = torch.where(kept, dense, seen.logits).amax(dim=1, keepdim=True)
+    seen.logits.fill_(-20)
+    seen.logits[0, 1, 4, 5] = 3
+    (found,) = stage.network.evidence(looked.levels)[0].logits[0]
+    cell = torch.zeros(1, *found.shape, dtype=torch.bool)
+    cell[0, 4, 5] = True
 
-    assert kept.any()
-    assert torch.allclose(stage.network.evidence(looked.levels)[0].logits, expected)
+    assert found[4, 5] == seen.second(seen.features, seen.lateral, cell)[0, 1, 4, 5] != 3
+    assert (found[~cell[0]] == -20).all()
 
 
 def detections(*faces, how=None, reason=""):

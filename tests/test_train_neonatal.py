@@ -120,6 +120,11 @@ def test_another_setting_begins_with_the_baseline(place):
 
     assert taken == len(given) < len(own) == every
     assert all(torch.allclose(own[key], each, rtol=1e-3, atol=1e-3) for key, each in given.items())
+    for changes, anew in (({"labels": "dropped"}, "second."), ({"quality": "iou"}, "quality.")):
+        files.publish(place / "whole.pt", whole, {"imgsz": 64, "alpha": 1.0, "threshold": 0.5})
+        other = Network(replace(SMALL, **changes))
+        taken, every = files.begin_with(other, place / "whole.pt")
+        assert every - taken == sum(key.startswith(anew) for key in other.state_dict()) > 0
     with pytest.raises(UserError, match="--backbone mobilenet_v3"):
         files.begin_with(Network(replace(SMALL, backbone="resnet18")), place / "baseline.pt")
 
@@ -142,6 +147,9 @@ def test_a_backbone_from_a_file_of_torchvisions(tmp_path, counts):
     assert torch.allclose(ours.body(picture)[0], expected, atol=1e-5)
     with pytest.raises(UserError, match="no weights of a mobilenet_v3"):
         files.backbone(Network(SMALL), "mobilenet_v3", str(tmp_path / "resnet18.pth"))
+    torch.save(torchvision.models.resnet34(weights=None).state_dict(), tmp_path / "larger.pth")
+    with pytest.raises(UserError, match="too many"):
+        files.backbone(ours, "resnet18", str(tmp_path / "larger.pth"))
     (tmp_path / "no.pth").write_text("no weights")
     with pytest.raises(UserError, match="no state_dict"):
         files.backbone(ours, "resnet18", str(tmp_path / "no.pth"))
@@ -174,6 +182,7 @@ def test_the_hub_is_asked_only_when_it_is_named(place, monkeypatch):
         ({"ablate": True, "seeds": (0, 0)}, "different numbers"),
         ({"ablate": True, "learning": replace(FEW, seed=3)}, "with --ablate it is --seeds"),
         ({"ablate": True, "architecture": replace(SMALL, hcc=False)}, "switches the modules"),
+        ({"ablate": True, "measure": ("faces", "faces")}, "--measure faces faces: two of one"),
     ],
 )
 def test_what_makes_no_sense_is_refused(place, changes, words):
@@ -219,8 +228,8 @@ def test_the_tables_of_the_paper(place, capsys):
     trained = sorted(path.name for path in (place / "runs" / "train").glob("a-*"))
     assert len(trained) == 2 * 5  # the whole network is of both tables
     before = {path.name: path.stat().st_mtime for path in (place / "runs" / "train").glob("a-*")}
-    with pytest.raises(UserError, match="made otherwise"):
-        settings(**quick, tables=("labels",), measure=("faces",)).run()
+    with pytest.raises(UserError, match="made otherwise"):  # before it has trained with seed 2
+        settings(**(quick | {"seeds": (0, 2)}), tables=("labels",), measure=("faces",)).run()
     settings(**quick, tables=("labels",), measure=("faces",), overwrite=True).run()
     assert before == {
         path.name: path.stat().st_mtime for path in (place / "runs" / "train").glob("a-*")

@@ -48,10 +48,16 @@ class Architecture:
         if self.hcc and not (self.steps and self.reach):
             raise UserError("--steps and --reach: name at least one; --no-hcc is without")
         if not {*self.steps} <= {2, 3, 4, 5, 6} or len({*self.steps}) < len(self.steps):
-            raise UserError(f"--steps {self.steps}: expected levels from 2 to 6")
-        if any(side < 1 or side % 2 == 0 for side in self.reach):
-            raise UserError(f"--reach {self.reach}: expected odd numbers of cells")
+            raise UserError(f"--steps {_words(self.steps)}: expected levels from 2 to 6, each once")
+        odd = all(side > 0 and side % 2 for side in self.reach)
+        if not odd or len({*self.reach}) < len(self.reach):
+            words = _words(self.reach)
+            raise UserError(f"--reach {words}: expected odd numbers of cells, each once")
         if not 0 < self.theta < 1:
             raise UserError(f"--theta {self.theta:g}: expected a number between 0 and 1")
         if self.channels < 4 or self.channels % 4:
             raise UserError(f"--channels {self.channels}: expected a multiple of 4")
+
+
+def _words(numbers: tuple[int, ...]) -> str:
+    return " ".join(map(str, numbers))

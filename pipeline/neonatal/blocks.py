@@ -126,6 +126,11 @@ def prior(share: float) -> float:
     return -math.log((1 - share) / share)
 
 
+def each_anchor(values: Tensor) -> Tensor:
+    """One number an anchor (B, A, H, W) -> (B, N), as the anchors are ordered."""
+    return flat(values, 1)[..., 0]
+
+
 def flat(values: Tensor, numbers: int) -> Tensor:
     """(B, A * numbers, H, W) -> (B, H * W * A, numbers), as the anchors are ordered."""
     batch, _, height, width = values.shape

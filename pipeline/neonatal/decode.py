@@ -26,7 +26,6 @@ class Answers:
 def answers(
     levels: Sequence[Level],
     anchors: Sequence[Tensor],
-    theta: float,
     alpha: float,
     conf: float,
     iou: float,
@@ -43,7 +42,7 @@ def answers(
     alpha = 1.0 if levels[0].quality is None else alpha
     least = conf ** (1 / alpha) if alpha else 0.0  # the quality is 1 at most
     found = [
-        _of_level(level, own, theta, least, ranked=alpha < 1)
+        _of_level(level, own, least, ranked=alpha < 1)
         for level, own in zip(levels, anchors, strict=True)
     ]
     few = _Few(*(torch.cat(each) for each in zip(*found, strict=True)))
@@ -82,9 +81,9 @@ class _Few(NamedTuple):
     anchors: Tensor  # (M, 4)
 
 
-def _of_level(level: Level, anchors: Tensor, theta: float, least: float, *, ranked: bool) -> _Few:
+def _of_level(level: Level, anchors: Tensor, least: float, *, ranked: bool) -> _Few:
     """Of one level all that are at least so probable."""
-    places, scores = _probable(level, theta, least)
+    places, scores = _probable(level, least)
     picture, row, column, anchor = places.unbind(dim=1)
     if not len(places):  # as on most levels of most pictures
         return _Few(picture, scores, scores, scores.view(0, 4), scores.view(0, 4))
@@ -99,13 +98,13 @@ def _of_level(level: Level, anchors: Tensor, theta: float, least: float, *, rank
     return _Few(picture, scores, quality, deltas, own)
 
 
-def _probable(level: Level, theta: float, least: float) -> tuple[Tensor, Tensor]:
+def _probable(level: Level, least: float) -> tuple[Tensor, Tensor]:
     """Places (M, 4), as picture, row, column, anchor, that are at least so probable; how much."""
     if level.second is None:
         scores = level.logits.permute(0, 2, 3, 1).float().sigmoid()
         places = (scores >= least).nonzero()
         return places, scores[places.unbind(dim=1)]
-    kept = level.kept(theta)  # (B, A, H, W)
+    kept = level.second.kept(level.logits)  # (B, A, H, W)
     cells, said = level.second.at(level.features, level.lateral, kept.any(dim=1))
     here = cells.unbind(dim=1)
     first, own = (each.permute(0, 2, 3, 1)[here] for each in (level.logits, kept))  # (M, A)

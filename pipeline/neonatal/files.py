@@ -55,7 +55,10 @@ def load(path: Path) -> tuple[Network, Json]:
 
 
 def begin_with(network: Network, path: Path) -> tuple[int, int]:
-    """Take over from weights what has the same name; how many tensors of how many that were."""
+    """Take over from weights what has the same name and means the same.
+
+    How many tensors of how many that were.
+    """
     given, _ = load(path)
     theirs, ours = given.architecture, network.architecture
     if (theirs.backbone, theirs.channels) != (ours.backbone, ours.channels):
@@ -64,10 +67,18 @@ def begin_with(network: Network, path: Path) -> tuple[int, int]:
             f"--channels {theirs.channels}"
         )
     own = network.state_dict()
+    anew = [
+        part
+        for part, changed in (
+            ("second.", theirs.labels != ours.labels),
+            ("quality.", theirs.quality != ours.quality),
+        )
+        if changed
+    ]
     fitting = {
         name: each
         for name, each in given.state_dict().items()
-        if name in own and own[name].shape == each.shape
+        if name in own and not name.startswith(tuple(anew))
     }
     network.load_state_dict(fitting, strict=False)
     return len(fitting), len(own)
@@ -88,20 +99,19 @@ def backbone(network: Network, name: Backbone, source: str) -> None:
         raise UserError(f"--backbone-weights {source}: no state_dict of a {name}")
     kept = OrderedDict((key, each) for key, each in state.items() if not key.startswith(_TOP))
     # Older files of torchvision's do not count batches, nor need they.
-    own = {
-        key: each
-        for key, each in network.body.features.state_dict().items()
-        if not key.endswith("num_batches_tracked")
-    }
-    wrong = sorted({*own} - {*kept}) + [
-        key for key, each in kept.items() if key in own and own[key].shape != each.shape
+    own, theirs = (
+        {key: each for key, each in one.items() if not key.endswith("num_batches_tracked")}
+        for one in (network.body.features.state_dict(), kept)
+    )
+    wrong = sorted({*own} ^ {*theirs}) + [
+        key for key, each in theirs.items() if key in own and own[key].shape != each.shape
     ]
     if wrong:
         raise UserError(
             f"--backbone-weights {source}: no weights of a {name}; {len(wrong)} tensors are "
-            f"missing or of another shape, e.g. {wrong[0]}"
+            f"missing, too many or of another shape, e.g. {wrong[0]}"
         )
-    network.body.features.load_state_dict({key: kept[key] for key in own}, strict=False)
+    network.body.features.load_state_dict(theirs, strict=False)
 
 
 def _said(content: object) -> Json | None:

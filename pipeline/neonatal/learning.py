@@ -10,7 +10,7 @@ class Learning:
     """The paper's way, unless told otherwise."""
 
     epochs: int = 20
-    """How often every picture is seen."""
+    """How often every picture is seen, but for a last batch that is not full."""
 
     batch: int = 16
     """Pictures of a step, of all GPUs together."""

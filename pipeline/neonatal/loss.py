@@ -11,7 +11,7 @@ from torchvision.ops import sigmoid_focal_loss
 
 from pipeline.neonatal.anchors import Truth
 from pipeline.neonatal.architecture import Architecture, Labels, Quality
-from pipeline.neonatal.blocks import flat
+from pipeline.neonatal.blocks import each_anchor, flat
 from pipeline.neonatal.network import Level
 
 CODER = BoxCoder((10.0, 10.0, 5.0, 5.0))
@@ -49,11 +49,11 @@ def losses(
     placed = anchors[positive]
     wanted = CODER.encode_single(truth.boxes, placed)
     box = functional.smooth_l1_loss(deltas, wanted, beta=1 / 9, reduction="sum") / count
-    second, before, after = _second(levels, labels, architecture)
+    second, before, after = _second(levels, labels, architecture.labels)
     quality = box.new_zeros(())
     if architecture.quality != "none":
         said = [
-            flat(level.quality(level.features), 1)[..., 0]
+            each_anchor(level.quality(level.features))
             for level in levels
             if level.quality is not None
         ]
@@ -109,7 +109,7 @@ def counted(labels: Tensor) -> Tensor:
 
 
 def _second(
-    levels: Sequence[Level], labels: Tensor, architecture: Architecture
+    levels: Sequence[Level], labels: Tensor, reading: Labels
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The loss of the second steps together; what is counted before them and after."""
     said, asked, left, begin = list[Tensor](), list[Tensor](), list[Tensor](), 0
@@ -118,14 +118,14 @@ def _second(
         begin += level.logits[0].numel()
         if level.second is None:
             continue
-        kept = level.kept(architecture.theta)
+        kept = level.second.kept(level.logits)
         logits = level.second(level.features, level.lateral, kept.any(dim=1))
-        said.append(flat(logits, 1)[..., 0])
+        said.append(each_anchor(logits))
         asked.append(own)
-        left.append(flat(kept, 1)[..., 0])
+        left.append(each_anchor(kept))
     if not said:
         return levels[0].logits.new_zeros(()), counted(labels), counted(labels)
     mine, kept = torch.cat(asked, dim=1), torch.cat(left, dim=1)
-    learned = dynamic(mine, kept, architecture.labels)
+    learned = dynamic(mine, kept, reading)
     loss = focal(torch.cat(said, dim=1).float(), learned, mine)
     return loss, counted(mine), counted(dynamic(mine, kept, "kept"))

@@ -1,13 +1,12 @@
 """The network: pictures -> what each anchor is worth, in raw numbers; nobody decodes here."""
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from pipeline.neonatal.architecture import ANCHORS, STRIDES, Architecture
-from pipeline.neonatal.blocks import Body, Context, Pyramid, flat, head, prior
+from pipeline.neonatal.blocks import Body, Context, Pyramid, each_anchor, head, prior
 from pipeline.neonatal.second import Second
 
 _SHARE = 0.01  # one anchor in a hundred is a face's, to begin with
@@ -28,11 +27,7 @@ class Level:
     @property
     def scores(self) -> Tensor:
         """Of the first step, as the anchors are ordered: (B, N)."""
-        return flat(self.logits, 1)[..., 0]
-
-    def kept(self, theta: float) -> Tensor:
-        """Which anchors (B, A, H, W) the first step leaves: not surely negative."""
-        return self.logits >= math.log((1 - theta) / theta)
+        return each_anchor(self.logits)
 
 
 class Network(nn.Module):
@@ -57,7 +52,7 @@ class Network(nn.Module):
         self.quality = nn.ModuleList(head(channels, ANCHORS, 3) for _ in levels if ranked)
         self.second = nn.ModuleDict(
             {
-                str(level): Second(channels, ANCHORS, architecture.reach, architecture.labels)
+                str(level): Second(architecture)
                 for level in levels
                 if architecture.hcc and level in architecture.steps
             }

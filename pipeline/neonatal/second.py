@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.neonatal.architecture import Labels
+from pipeline.neonatal.architecture import ANCHORS, Architecture, Labels
 from pipeline.neonatal.blocks import head, prior
 from pipeline.neonatal.cells import Windows, overlap, summed
 
@@ -27,14 +27,19 @@ _SHARES: dict[Labels, float] = {"kept": 0.1, "dropped": 0.01}
 class Second(nn.Module):
     """The second classifier of one level; dense for training, at single cells for detection."""
 
-    def __init__(self, channels: int, anchors: int, reach: Sequence[int], labels: Labels) -> None:
+    def __init__(self, architecture: Architecture) -> None:
         super().__init__()
-        self.reach, self.calls_back = tuple(reach), labels == "dropped"
-        self.hidden = nn.Conv2d(channels, _HIDDEN, 3, padding=1)
+        self.reach, self.calls_back = architecture.reach, architecture.labels == "dropped"
+        self.bar = prior(1 - architecture.theta)  # the logit from which on an anchor is kept
+        self.hidden = nn.Conv2d(architecture.channels, _HIDDEN, 3, padding=1)
         nn.init.kaiming_normal_(self.hidden.weight, nonlinearity="relu")
         assert self.hidden.bias is not None
         nn.init.zeros_(self.hidden.bias)
-        self.logits = head(_HIDDEN, anchors, 3, prior(_SHARES[labels]))
+        self.logits = head(_HIDDEN, ANCHORS, 3, prior(_SHARES[architecture.labels]))
+
+    def kept(self, first: Tensor) -> Tensor:
+        """Which anchors (B, A, H, W) the first step leaves, by its logits: not surely negative."""
+        return first >= self.bar
 
     def forward(self, features: Tensor, lateral: Tensor, kept: Tensor) -> Tensor:
         """Logits (B, A, H, W) everywhere; ``kept`` (B, H, W) tells where an anchor was kept."""

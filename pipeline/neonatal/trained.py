@@ -60,8 +60,7 @@ class Trained:
         """The boxes of every picture, in pixels of the batch."""
         height, width = (side * STRIDES[0] for side in levels[0].features.shape[2:])
         placed = self.anchors.levels(height, width, levels[0].features.device)
-        theta = self.model.architecture.theta
-        found = answers(levels, placed, theta, self.alpha, conf, iou or self.iou)
+        found = answers(levels, placed, self.alpha, conf, iou or self.iou)
         values = (found.boxes, found.scores, found.picture)
         boxes, scores, picture = (each.cpu().numpy() for each in values)
         return [
@@ -91,7 +90,7 @@ class Trained:
         return cam.Level(level.features, level.features, logits, branch)
 
     def _both(self, level: Level, second: Second) -> cam.Level:
-        kept = level.kept(self.model.architecture.theta)  # (B, A, H, W)
+        kept = second.kept(level.logits)  # (B, A, H, W)
         seen = second.seen(level.features, level.lateral, kept.any(dim=1))
         said = second.classified(seen)
         # Of a dropped anchor the second step knows nothing: there the first has had its say.

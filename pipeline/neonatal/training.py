@@ -193,11 +193,9 @@ def _one_thread(_: int) -> None:
 def _fabric(where: Where) -> Fabric:
     first = where.devices[0]
     cuda = first.type == "cuda"
-    # Of float16 the scaler would be lost with a checkpoint: then rather single precision.
-    wide = not cuda or torch.cuda.is_bf16_supported(including_emulation=False)
     return Fabric(
         accelerator=first.type,
         devices=[device.index or 0 for device in where.devices] if cuda else len(where.devices),
-        precision="bf16-mixed" if where.mixed and wide else "32-true",
+        precision="bf16-mixed" if where.mixed else "32-true",
         strategy="ddp_spawn" if len(where.devices) > 1 else "auto",
     )
