@@ -99,7 +99,7 @@ class Made:
         with (self.folder / "results.csv").open(encoding="utf-8", newline="") as file:
             *_, last = csv.DictReader(file)
         before, after = float(last["before"]), float(last["after"])
-        return row | {"ratio, times": after / before if before else math.nan}
+        return row | {"ratio, times": after / before if before and after else math.nan}
 
 
 Train = Callable[[Architecture, int, str], Path]  # a variant, its seed and words -> its folder
@@ -118,7 +118,7 @@ def ablate(
 ) -> Path:
     """Train every variant that the tables need with every seed, judge them, write the tables."""
     record: Json = {
-        "settings": {"tables": list(wanted), "seeds": list(seeds)},
+        "settings": {"tables": list(wanted), "seeds": list(seeds)} | runs.settings_of(whole),
         "sources": {data.root.name: data.fingerprint() for data in measured},
     }
     runs.up_to_date(target, record, overwrite)  # what is there otherwise is refused before the work
@@ -203,7 +203,10 @@ def _summary(rows: Sequence[Json]) -> Json:
 
 
 def _times(weights: Path, measured: Sequence[Dataset], device: str) -> list[Json]:
-    """Milliseconds a picture of the baseline and of the whole network, in turn in one run."""
+    """Milliseconds a picture of the baseline and of the whole network, in turn in one run.
+
+    How many times the baseline's is the median over neighbours: not that of the medians.
+    """
     stage = open_neonatal(weights / "best.pt", device)
     rows = list(measured[0].rows("test"))[:_TIMED]
     pictures = [[stage.load(images.read_named(measured[0].picture(row)))] for row in rows]
@@ -215,6 +218,8 @@ def _times(weights: Path, measured: Sequence[Dataset], device: str) -> list[Json
             "device": stage.network.device.type,
             "ms": round(statistics.median(own), 2),
             "times the baseline": round(timing.ratio(own, times[BASELINE]), 3),
+            "half of them from": round(timing.spread(own, times[BASELINE])[0], 3),
+            "to": round(timing.spread(own, times[BASELINE])[1], 3),
         }
         for name, own in times.items()
     ]

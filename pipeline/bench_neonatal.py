@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import runs
-from pipeline.errors import UserError
+from pipeline.errors import UserError, check_shares
 from pipeline.runs import Json
 from pipeline.shipped import NEONATAL
 
@@ -65,6 +65,7 @@ class BenchNeonatal:
         """Print the table; the rows."""
         if min(self.batch, self.most) < 1 or self.repeat < 2:
             raise UserError("--batch and --most: expected 1 or more; --repeat: 2 or more")
+        check_shares(conf=self.conf)
         import torch
 
         from pipeline import shipped

@@ -6,10 +6,11 @@ import numpy as np
 import torch
 
 from pipeline import boxes as box
-from pipeline.detections import SAME, By, Detections, How
+from pipeline.detections import By, Detections, How
 from pipeline.detector import Detector
 from pipeline.images import Letterbox, Picture
 from pipeline.neonatal.detector import NeonatalDetector
+from pipeline.neonatal.trained import NMS
 from pipeline.two_stage import TwoStage
 
 _FOUND: How = "found"
@@ -76,9 +77,12 @@ def merged(one: Detections, other: Detections, wanted: int = 1) -> Detections:
 
 
 def _matches(overlap: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs of boxes that are one face, those that overlap most first; each box once."""
+    """Pairs of boxes that are one face, those that overlap most first; each box once.
+
+    They are where the neonatal detector alone would call two of its own boxes one.
+    """
     found, left = list[tuple[int, int]](), overlap.copy()
-    while left.size and left.max() >= SAME:
+    while left.size and left.max() >= NMS:
         mine, theirs = np.unravel_index(int(left.argmax()), left.shape)
         found.append((int(mine), int(theirs)))
         left[mine, :] = left[:, theirs] = 0

@@ -10,6 +10,7 @@ A finished training is ``runs/train/NAME``::
 """
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
@@ -26,7 +27,9 @@ if TYPE_CHECKING:  # these bring torch, which --help need not wait for
     import torch
 
     from pipeline.dataset import Dataset
+    from pipeline.neonatal.data import Example
     from pipeline.neonatal.network import Network
+    from pipeline.neonatal.training import Where
 
 TableName = Literal["modules", "levels", "reach", "quality", "labels"]
 _TABLES: tuple[TableName, ...] = get_args(TableName)
@@ -107,6 +110,10 @@ class TrainNeonatal:
             raise UserError("--data: which prepared dataset?")
         if self.imgsz < _CELL or self.imgsz % _CELL:
             raise UserError(f"--imgsz {self.imgsz}: expected a multiple of {_CELL}")
+        if self.learning.least >= self.imgsz:
+            raise UserError(
+                f"--least {self.learning.least:g}: no face of --imgsz {self.imgsz} is it"
+            )
         if self.workers < 0:
             raise UserError(f"--workers {self.workers}: expected 0 or more")
         if len({*self.seeds}) < len(self.seeds) or min(self.seeds, default=0) < 0:
@@ -248,6 +255,7 @@ class TrainNeonatal:
 
         devices, examples = self._devices(), [data.examples(each) for each in sets]
         where = training.Where(devices, self._mixed(devices[0]), self.workers)
+        self._announce(examples, where)
         judged = _Glance(sets, self.imgsz, self.learning)
         how = (self.imgsz, self.learning, where, judged)
         try:
@@ -257,6 +265,19 @@ class TrainNeonatal:
                 f"the device's memory is full; --batch {self.learning.batch} is too much at "
                 f"--imgsz {self.imgsz}"
             ) from error
+
+    def _announce(self, examples: "Sequence[Sequence[Example]]", where: "Where") -> None:
+        """What is about to be learned from, on what."""
+        for name, own in zip(self.data, examples, strict=True):
+            faces = sum(len(one.faces) for one in own)
+            print(f"{name}: {len(own)} pictures, {faces} faces")
+        most = self.learning.pictures
+        count = sum(min(len(own), most or len(own)) for own in examples)
+        begun = self.weights or self.backbone_weights or "random weights"
+        print(
+            f"{self.learning.epochs} epochs of {count} pictures, from {begun}, on "
+            f"{', '.join(map(str, where.devices))}{', mixed precision' * where.mixed}"
+        )
 
     def _published(self, folder: Path, network: "Network", sets: "list[Dataset]") -> Json:
         """Write best.pt with its alpha and threshold; what it is worth on every split.
@@ -343,6 +364,8 @@ def _check_pictures(option: str, sets: "list[Dataset]") -> None:
 def _check_faces(sets: "list[Dataset]") -> None:
     """There are some in train and in val."""
     names = " ".join(data.root.name for data in sets)
+    if not any(data.faces_in(split) for data in sets for split in data.manifest()["labels"]):
+        raise UserError(f"--data {names}: no whole faces are labelled there")
     for split in ("train", "val"):
         if not any(data.faces_in(split) for data in sets):
             raise UserError(

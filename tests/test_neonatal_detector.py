@@ -171,6 +171,8 @@ def test_two_boxes_of_one_face_become_one_between_them():
     one = detections((10, 10, 50, 50, 0.9), (60, 60, 90, 90, 0.8))
     other = detections((14, 10, 54, 50, 0.3), (0, 80, 20, 100, 0.7))
     both = merged(one, other)
+    loose = detections((10, 10, 50, 50, 0.9)), detections((26, 10, 66, 50, 0.3))  # IoU .43
+    assert merged(*loose).by == ("both",)
 
     assert both.by == ("both", "two-stage", "neonatal")
     assert both.boxes[0].tolist() == pytest.approx([11, 10, 51, 50])

@@ -173,6 +173,9 @@ def test_the_hub_is_asked_only_when_it_is_named(place, monkeypatch):
     ("changes", "words"),
     [
         ({"imgsz": 100}, "multiple of 64"),
+        ({"learning": replace(FEW, least=64)}, "--least 64: no face"),
+        ({"learning": replace(FEW, batch=1), "name": "one"}, "a single cell"),
+        ({"learning": replace(FEW, lr=1e9, epochs=1), "name": "wild"}, "no number any more"),
         ({"data": ()}, "which prepared dataset"),
         ({"data": ("faces", "faces")}, "two of one name"),
         ({"data": ("nothing",)}, "no prepared dataset"),

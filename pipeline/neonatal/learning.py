@@ -1,8 +1,12 @@
 """How the network is trained, as settings: apart from it, so that --help needs no torch."""
 
+import math
 from dataclasses import dataclass
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, check_shares
+
+_LARGEST = 10.0  # a tenth of a picture, as large as the whole
+_SHARES = "shares between 0 and 1, ascending"
 
 
 @dataclass(frozen=True)
@@ -45,18 +49,24 @@ class Learning:
 
     def __post_init__(self) -> None:
         """Refuse what trains nothing."""
-        if min(self.epochs, self.batch) < 1 or self.pictures < 0:
-            raise UserError("--epochs and --batch: expected 1 or more; --pictures: 0 or more")
-        if not (0 < self.zoom[0] <= self.zoom[1] <= 10):
-            raise UserError(f"--zoom {self.zoom[0]:g} {self.zoom[1]:g}: expected e.g. .5 2")
-        if self.least <= 0 or self.seed < 0 or self.decay < 0 or not 0 <= self.momentum < 1:
-            raise UserError("--least: above 0; --seed, --decay: 0 or more; --momentum: under 1")
-        if (
-            not self.lr > 0
-            or list(self.drops) != sorted(self.drops)
-            or not all(0 <= each <= 1 for each in (self.warmup, *self.drops))
+        check_shares(warmup=self.warmup)
+        low, high = self.zoom
+        rising = list(self.drops) == sorted(self.drops)
+        for option, given, fits, words in (
+            ("epochs", (self.epochs,), self.epochs > 0, "1 or more"),
+            ("batch", (self.batch,), self.batch > 0, "1 or more"),
+            ("lr", (self.lr,), 0 < self.lr < math.inf, "a number above 0"),
+            ("momentum", (self.momentum,), 0 <= self.momentum < 1, "0 or more, under 1"),
+            ("decay", (self.decay,), 0 <= self.decay < math.inf, "0 or more"),
+            ("zoom", self.zoom, 0 < low <= high <= _LARGEST, "e.g. .5 2"),
+            ("pictures", (self.pictures,), self.pictures >= 0, "0 or more"),
+            ("least", (self.least,), 0 < self.least < math.inf, "pixels, above 0"),
+            ("seed", (self.seed,), 0 <= self.seed < 2**32, "0 or more, under 2**32"),
+            ("drops", self.drops, rising and all(0 <= each <= 1 for each in self.drops), _SHARES),
         ):
-            raise UserError("--lr: above 0; --warmup, --drops: shares between 0 and 1, ascending")
+            if not fits:
+                said = " ".join(f"{each:g}" for each in given)
+                raise UserError(f"--{option} {said}: expected {words}")
 
     def rate(self, progress: float) -> float:
         """The learning rate after a share of the training."""

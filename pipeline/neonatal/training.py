@@ -22,6 +22,7 @@ from pipeline import runs, tables
 from pipeline.devices import repeatable
 from pipeline.errors import UserError
 from pipeline.neonatal.anchors import Anchors, Truth, joined
+from pipeline.neonatal.architecture import STRIDES
 from pipeline.neonatal.data import Example, Samples, batched, drawn
 from pipeline.neonatal.learning import Learning
 from pipeline.neonatal.loss import losses
@@ -80,6 +81,12 @@ class Training:
         count = len(self.where.devices)
         if self.learning.batch % count:
             raise UserError(f"--batch {self.learning.batch}: not the same for every GPU")
+        seen = min(self.learning.batch, len(drawn(self.sets, self.learning, 0))) // count
+        if seen * (self.imgsz // STRIDES[-1]) ** 2 < 2:  # nothing has a spread to be brought to 1
+            raise UserError(
+                f"one picture of --imgsz {self.imgsz} at once is a single cell of P6, from "
+                "which nothing can be learned: a larger --batch (or --pictures), or --imgsz"
+            )
         learn: Callable[..., None] = self._learn
         _fabric(self.where).launch(learn, network)  # each process gets a network of its own
         if count > 1:
@@ -148,7 +155,9 @@ def _epoch(
     whole = fabric.all_reduce(total, reduce_op="sum")
     assert isinstance(whole, Tensor)
     sums, counts = whole[: len(_PARTS)].tolist(), whole[len(_PARTS) :].view(-1, 2).tolist()
-    if not all(map(math.isfinite, sums)):
+    # As they will be kept: in half precision.
+    learned = all(bool(each.half().isfinite().all()) for each in model.parameters())
+    if not (learned and all(map(math.isfinite, sums))):
         raise UserError("the loss is no number any more; a smaller --lr (and --overwrite) helps")
     row = {"lr": rate}
     row |= {
