@@ -99,7 +99,7 @@ class Made:
         with (self.folder / "results.csv").open(encoding="utf-8", newline="") as file:
             *_, last = csv.DictReader(file)
         before, after = float(last["before"]), float(last["after"])
-        return row | {"ratio, times": after / before if before and after else math.nan}
+        return row | {"ratio, times": after / before if before else math.nan}
 
 
 Train = Callable[[Architecture, int, str], Path]  # a variant, its seed and words -> its folder
@@ -113,19 +113,24 @@ def ablate(
     measured: Sequence[Dataset],
     train: Train,
     device: str,
+    trained: Json,
     *,
     overwrite: bool = False,
 ) -> Path:
-    """Train every variant that the tables need with every seed, judge them, write the tables."""
+    """Train every variant that the tables need with every seed, judge them, write the tables.
+
+    ``trained``: what the training of the whole network follows from.
+    """
+    settings = {key: one for key, one in trained["settings"].items() if key != "seed"}
     record: Json = {
-        "settings": {"tables": list(wanted), "seeds": list(seeds)} | runs.settings_of(whole),
-        "sources": {data.root.name: data.fingerprint() for data in measured},
+        "settings": settings | {"tables": list(wanted), "seeds": list(seeds)},
+        "sources": trained["sources"],
+        "measured": {data.root.name: data.fingerprint() for data in measured},
     }
-    runs.up_to_date(target, record, overwrite)  # what is there otherwise is refused before the work
+    there = runs.up_to_date(target, record, overwrite)  # otherwise it is refused before the work
     folders = _trained(whole, seeds, wanted, train)
-    hashes = {each.name: runs.sha256(each / "best.pt") for each in folders.values()}
-    record["trainings"] = hashes
-    if runs.up_to_date(target, record, overwrite):
+    record["trainings"] = {each.name: runs.sha256(each / "best.pt") for each in folders.values()}
+    if there and runs.up_to_date(target, record, overwrite):
         print(f"{target} is up to date: same trainings and pictures")
         return target
     made = {key: Made(folder, _asked(folder, measured, device)) for key, folder in folders.items()}
@@ -205,24 +210,21 @@ def _summary(rows: Sequence[Json]) -> Json:
 def _times(weights: Path, measured: Sequence[Dataset], device: str) -> list[Json]:
     """Milliseconds a picture of the baseline and of the whole network, in turn in one run.
 
-    How many times the baseline's is the median over neighbours: not that of the medians.
+    The ratio is the median of the ratios of neighbouring measurements, not that of the medians.
     """
     stage = open_neonatal(weights / "best.pt", device)
-    rows = list(measured[0].rows("test"))[:_TIMED]
-    pictures = [[stage.load(images.read_named(measured[0].picture(row)))] for row in rows]
+    some = list(measured[0].rows("test"))[:_TIMED]
+    pictures = [[stage.load(images.read_named(measured[0].picture(row)))] for row in some]
     stages = {BASELINE: timing.stripped(stage, hcc=False, quality="none"), BOTH: stage}
     times = timing.milliseconds(stages, pictures, LEAST, _REPEAT)
-    return [
-        {
-            "network": name,
-            "device": stage.network.device.type,
-            "ms": round(statistics.median(own), 2),
-            "times the baseline": round(timing.ratio(own, times[BASELINE]), 3),
-            "half of them from": round(timing.spread(own, times[BASELINE])[0], 3),
-            "to": round(timing.spread(own, times[BASELINE])[1], 3),
-        }
-        for name, own in times.items()
-    ]
+    rows = []
+    for name, own in times.items():
+        low, high = timing.spread(own, times[BASELINE])
+        row: Json = {"network": name, "device": stage.network.device.type}
+        row |= {"ms": round(statistics.median(own), 2)}
+        row |= {"times the baseline": round(timing.ratio(own, times[BASELINE]), 3)}
+        rows.append(row | {"middle half from": round(low, 3), "to": round(high, 3)})
+    return rows
 
 
 def _together(made: Mapping[str, Made], more: str) -> Judged:

@@ -79,7 +79,7 @@ def merged(one: Detections, other: Detections, wanted: int = 1) -> Detections:
 def _matches(overlap: np.ndarray) -> list[tuple[int, int]]:
     """Pairs of boxes that are one face, those that overlap most first; each box once.
 
-    They are where the neonatal detector alone would call two of its own boxes one.
+    They are from the IoU on that the neonatal detector's own NMS begins with.
     """
     found, left = list[tuple[int, int]](), overlap.copy()
     while left.size and left.max() >= NMS:

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from pipeline import cam, heatmaps, squares, yolo
 from pipeline import parts as ten
-from pipeline.boxes import area, clip
 from pipeline.devices import device_of
 from pipeline.errors import UserError
 from pipeline.heatmap_files import Stack
@@ -112,7 +111,10 @@ class Stage1:
     def boxes(self, looked: Looked, conf: float, iou: float = 0.0) -> list[Found]:
         """What was found in each picture, in its own pixels; nothing that lies beside it."""
         found = self.network.boxes(looked.levels, conf, iou)
-        return [_within(*each) for each in zip(found, looked.letterboxes, strict=True)]
+        return [
+            one.moved(each.undo(one.boxes), each.width, each.height)
+            for one, each in zip(found, looked.letterboxes, strict=True)
+        ]
 
     def draw(self, looked: Looked, recipe: Recipe) -> Maps:
         """The maps of a batch, before they become bytes."""
@@ -181,13 +183,6 @@ def open_control(weights: Path, device: str, imgsz: int) -> Stage1:
         )
     check_side(imgsz, network.strides)
     return Stage1(network, imgsz)
-
-
-def _within(found: Found, letterbox: Letterbox) -> Found:
-    """Boxes of a letterboxed picture in the picture itself; what lies in the padding is none."""
-    boxes = clip(letterbox.undo(found.boxes), letterbox.width, letterbox.height)
-    inside = area(boxes) > 0
-    return Found(boxes[inside], found.scores[inside], found.classes[inside])
 
 
 def check_side(imgsz: int, strides: Sequence[int]) -> None:

@@ -6,14 +6,13 @@ it is given.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from pipeline import yolo
-from pipeline.boxes import clip
 from pipeline.errors import UserError
 from pipeline.heatmap_files import Stack
 from pipeline.images import Letterbox
@@ -55,8 +54,7 @@ class Stage2:
         for one, grid, letterbox in zip(found, grids, letterboxes, strict=True):
             cells = grid.undo(one.boxes)
             pixels = cells * np.float32(letterbox.out_width / grid.width)
-            moved = clip(letterbox.undo(pixels), letterbox.width, letterbox.height)
-            out.append(replace(one, boxes=moved))
+            out.append(one.moved(letterbox.undo(pixels), letterbox.width, letterbox.height))
         return out
 
 

@@ -4,9 +4,11 @@ A finished training is ``runs/train/NAME``::
 
     best.pt             the network after the last epoch, half precision; alpha and threshold
     manifest.json       settings, data, scores of every split, versions
-    results.csv, .png   epoch by epoch: the parts of the loss; before and after: positives to
-                        negatives among the anchors that have two steps (of all, without HCC), and
-                        among those that the first keeps; average precision on some of validation
+    results.csv         epoch by epoch: the parts of the loss; the ratio of positives to negatives,
+                        before among the anchors that have two steps (without HCC: among all), after
+                        among those that the first step keeps; average precision on some of
+                        validation
+    results.png         the losses and average precision of these
 """
 
 import csv
@@ -72,11 +74,13 @@ class TrainNeonatal:
 
     weights: str = ""
     """A training of this command, or shipped weights of it, to begin with: everything that fits is
-    taken over, so that another setting of the network can begin with the baseline."""
+    taken over, so that another setting of the network can begin with the baseline. A second step or
+    a quality that has learned something else begins anew."""
 
     backbone_weights: str = ""
     """A file of torchvision's weights for the backbone; hub fetches them from torchvision, which
-    is the one thing here that asks the network, and only then."""
+    is the one thing here that goes online, and only then. Without this or --weights the backbone
+    begins at random."""
 
     ablate: bool = False
     """Train the variants that the paper's tables compare, each as it would be trained alone, and
@@ -112,12 +116,14 @@ class TrainNeonatal:
             raise UserError(f"--imgsz {self.imgsz}: expected a multiple of {_CELL}")
         if self.learning.least >= self.imgsz:
             raise UserError(
-                f"--least {self.learning.least:g}: no face of --imgsz {self.imgsz} is it"
+                f"--least {self.learning.least:g}: no face in a square of {self.imgsz} pixels can "
+                "be that large"
             )
         if self.workers < 0:
             raise UserError(f"--workers {self.workers}: expected 0 or more")
         if len({*self.seeds}) < len(self.seeds) or min(self.seeds, default=0) < 0:
-            raise UserError(f"--seeds {self.seeds}: expected different numbers from 0 on")
+            words = " ".join(map(str, self.seeds))
+            raise UserError(f"--seeds {words}: expected different numbers from 0 on")
         if not self.ablate and (self.seeds != (0,) or self.measure or self.tables != _TABLES):
             raise UserError("--tables, --seeds and --measure go with --ablate; alone it is --seed")
         if self.weights and self.backbone_weights:
@@ -192,8 +198,8 @@ class TrainNeonatal:
 
         target = runs.home() / "runs" / "ablate" / name
         how = (self.architecture, self.seeds, self.tables, measured)
-        device = str(self._devices()[0])
-        return ablation.ablate(target, *how, train, device, overwrite=self.overwrite)
+        device, record = str(self._devices()[0]), self._record(sets)
+        return ablation.ablate(target, *how, train, device, record, overwrite=self.overwrite)
 
     def _check_ablation(self) -> None:
         """All variants are asked for, and nothing else varies."""
@@ -201,6 +207,8 @@ class TrainNeonatal:
             raise UserError("--ablate: needs --seeds and --tables")
         if self.learning.seed:
             raise UserError("--seed: with --ablate it is --seeds")
+        for seed in self.seeds:
+            replace(self.learning, seed=seed)  # refused now, not after the trainings before it
         if not self.architecture.hcc or self.architecture.quality != "diou":
             raise UserError("--ablate switches the modules itself: leave --hcc and --quality alone")
 
@@ -271,11 +279,12 @@ class TrainNeonatal:
         for name, own in zip(self.data, examples, strict=True):
             faces = sum(len(one.faces) for one in own)
             print(f"{name}: {len(own)} pictures, {faces} faces")
-        most = self.learning.pictures
-        count = sum(min(len(own), most or len(own)) for own in examples)
+        from pipeline.neonatal.data import drawn
+
+        count = len(drawn(examples, self.learning, 0))
         begun = self.weights or self.backbone_weights or "random weights"
         print(
-            f"{self.learning.epochs} epochs of {count} pictures, from {begun}, on "
+            f"{self.learning.epochs} epochs of {count} pictures, begun with {begun}, on "
             f"{', '.join(map(str, where.devices))}{', mixed precision' * where.mixed}"
         )
 
@@ -317,10 +326,10 @@ class TrainNeonatal:
 
         from pipeline.devices import mixed_pays
 
-        # Of float16 the scaler would be lost with a checkpoint: then rather single precision.
+        # Checkpoints would lose float16's gradient scaler: without bfloat16 in single precision.
         cuda = device.type == "cuda"
-        wide = not cuda or torch.cuda.is_bf16_supported(including_emulation=False)
-        return self.mixed and wide and mixed_pays(device)
+        bfloat16 = not cuda or torch.cuda.is_bf16_supported(including_emulation=False)
+        return self.mixed and bfloat16 and mixed_pays(device)
 
     def _devices(self) -> "list[torch.device]":
         from pipeline.devices import device_of

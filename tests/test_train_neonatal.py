@@ -109,7 +109,7 @@ def test_killed_after_an_epoch_it_ends_with_the_same_weights(place, monkeypatch,
 
 
 def test_another_setting_begins_with_the_baseline(place):
-    """What has the same name and shape is taken over; the modules begin anew."""
+    """What has the same name and meaning is taken over; the modules begin anew."""
     baseline = replace(SMALL, hcc=False, quality="none")
     torch.manual_seed(1)
     begun = Network(baseline)
@@ -173,9 +173,9 @@ def test_the_hub_is_asked_only_when_it_is_named(place, monkeypatch):
     ("changes", "words"),
     [
         ({"imgsz": 100}, "multiple of 64"),
-        ({"learning": replace(FEW, least=64)}, "--least 64: no face"),
-        ({"learning": replace(FEW, batch=1), "name": "one"}, "a single cell"),
-        ({"learning": replace(FEW, lr=1e9, epochs=1), "name": "wild"}, "no number any more"),
+        ({"learning": replace(FEW, least=64)}, "--least 64: no face in a square of 64"),
+        ({"learning": replace(FEW, batch=1), "name": "one"}, "leaves a single cell"),
+        ({"learning": replace(FEW, lr=1e9, epochs=1), "name": "wild"}, "are no numbers any more"),
         ({"data": ()}, "which prepared dataset"),
         ({"data": ("faces", "faces")}, "two of one name"),
         ({"data": ("nothing",)}, "no prepared dataset"),
@@ -186,6 +186,7 @@ def test_the_hub_is_asked_only_when_it_is_named(place, monkeypatch):
         ({"ablate": True, "learning": replace(FEW, seed=3)}, "with --ablate it is --seeds"),
         ({"ablate": True, "architecture": replace(SMALL, hcc=False)}, "switches the modules"),
         ({"ablate": True, "measure": ("faces", "faces")}, "--measure faces faces: two of one"),
+        ({"ablate": True, "seeds": (0, 2**40)}, "--seed 1099511627776: expected"),
     ],
 )
 def test_what_makes_no_sense_is_refused(place, changes, words):
@@ -218,7 +219,14 @@ def test_weights_of_a_yolo_are_told_apart(place, tmp_path):
 def test_the_tables_of_the_paper(place, capsys):
     """Modules and readings with two seeds: a row each, curves, the time; not done twice."""
     quick = {"learning": replace(FEW, epochs=1), "name": "a", "ablate": True, "seeds": (0, 1)}
-    folder = settings(**quick, tables=("modules", "labels"), measure=("faces",)).run()
+    how = quick | {"tables": ("modules", "labels"), "measure": ("faces",)}
+    folder = settings(**how).run()
+    assert "faces: 9 pictures, 9 faces\n" in capsys.readouterr().out
+    assert settings(**how).run() == folder
+    assert "is up to date: same trainings and pictures" in capsys.readouterr().out
+    (_, whole) = csv.DictReader((folder / "time.csv").open())
+    assert float(whole["middle half from"]) <= float(whole["times the baseline"])
+    assert float(whole["times the baseline"]) <= float(whole["to"])
     table = list(csv.DictReader((folder / "modules.csv").open()))
 
     assert folder == place / "runs" / "ablate" / "a"

@@ -121,8 +121,8 @@ def head(channels: int, outputs: int, side: int, bias: float = 0.0) -> nn.Conv2d
     return made
 
 
-def prior(share: float) -> float:
-    """The bias at which a head that knows nothing says this probability."""
+def logit(share: float) -> float:
+    """Of a probability: the bias at which a head that knows nothing says it."""
     return -math.log((1 - share) / share)
 
 

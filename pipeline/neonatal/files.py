@@ -1,7 +1,6 @@
 """Weights on disk: tensors in half precision, and how they are to be used; no code."""
 
 import pickle
-from collections import OrderedDict
 from dataclasses import asdict
 from pathlib import Path
 
@@ -67,18 +66,12 @@ def begin_with(network: Network, path: Path) -> tuple[int, int]:
             f"--channels {theirs.channels}"
         )
     own = network.state_dict()
-    anew = [
-        part
-        for part, changed in (
-            ("second.", theirs.labels != ours.labels),
-            ("quality.", theirs.quality != ours.quality),
-        )
-        if changed
-    ]
+    anew = ("second.",) * (theirs.labels != ours.labels)
+    anew += ("quality.",) * (theirs.quality != ours.quality)
     fitting = {
         name: each
         for name, each in given.state_dict().items()
-        if name in own and not name.startswith(tuple(anew))
+        if name in own and not name.startswith(anew)
     }
     network.load_state_dict(fitting, strict=False)
     return len(fitting), len(own)
@@ -97,7 +90,7 @@ def backbone(network: Network, name: Backbone, source: str) -> None:
         state = _content(Path(source).expanduser())
     if not isinstance(state, dict) or not all(isinstance(each, Tensor) for each in state.values()):
         raise UserError(f"--backbone-weights {source}: no state_dict of a {name}")
-    kept = OrderedDict((key, each) for key, each in state.items() if not key.startswith(_TOP))
+    kept = {key: each for key, each in state.items() if not key.startswith(_TOP)}
     # Older files of torchvision's do not count batches, nor need they.
     own, theirs = (
         {key: each for key, each in one.items() if not key.endswith("num_batches_tracked")}

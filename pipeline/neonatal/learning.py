@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from pipeline.errors import UserError, check_shares
 
-_LARGEST = 10.0  # a tenth of a picture, as large as the whole
 _SHARES = "shares between 0 and 1, ascending"
 
 
@@ -58,14 +57,14 @@ class Learning:
             ("lr", (self.lr,), 0 < self.lr < math.inf, "a number above 0"),
             ("momentum", (self.momentum,), 0 <= self.momentum < 1, "0 or more, under 1"),
             ("decay", (self.decay,), 0 <= self.decay < math.inf, "0 or more"),
-            ("zoom", self.zoom, 0 < low <= high <= _LARGEST, "e.g. .5 2"),
+            ("zoom", self.zoom, 0 < low <= high <= 10, "two factors up to 10, the smaller first"),
             ("pictures", (self.pictures,), self.pictures >= 0, "0 or more"),
             ("least", (self.least,), 0 < self.least < math.inf, "pixels, above 0"),
             ("seed", (self.seed,), 0 <= self.seed < 2**32, "0 or more, under 2**32"),
             ("drops", self.drops, rising and all(0 <= each <= 1 for each in self.drops), _SHARES),
         ):
             if not fits:
-                said = " ".join(f"{each:g}" for each in given)
+                said = " ".join(map(str, given))
                 raise UserError(f"--{option} {said}: expected {words}")
 
     def rate(self, progress: float) -> float:

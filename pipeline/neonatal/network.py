@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.neonatal.architecture import ANCHORS, STRIDES, Architecture
-from pipeline.neonatal.blocks import Body, Context, Pyramid, each_anchor, head, prior
+from pipeline.neonatal.blocks import Body, Context, Pyramid, each_anchor, head, logit
 from pipeline.neonatal.second import Second
 
 _SHARE = 0.01  # one anchor in a hundred is a face's, to begin with
@@ -46,7 +46,7 @@ class Network(nn.Module):
         self.body = Body(architecture.backbone)
         self.pyramid = Pyramid(self.body.channels, channels)
         self.context = nn.ModuleList(Context(channels) for _ in levels)
-        self.first = nn.ModuleList(head(channels, ANCHORS, 1, prior(_SHARE)) for _ in levels)
+        self.first = nn.ModuleList(head(channels, ANCHORS, 1, logit(_SHARE)) for _ in levels)
         self.box = nn.ModuleList(head(channels, 4 * ANCHORS, 1) for _ in levels)
         ranked = architecture.quality != "none"
         self.quality = nn.ModuleList(head(channels, ANCHORS, 3) for _ in levels if ranked)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.neonatal.architecture import ANCHORS, Architecture, Labels
-from pipeline.neonatal.blocks import head, prior
+from pipeline.neonatal.blocks import head, logit
 from pipeline.neonatal.cells import Windows, overlap, summed
 
 FIELD = 5  # cells of a side that one logit depends on: two convolutions of three
@@ -30,12 +30,12 @@ class Second(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.reach, self.calls_back = architecture.reach, architecture.labels == "dropped"
-        self.bar = prior(1 - architecture.theta)  # the logit from which on an anchor is kept
+        self.bar = logit(1 - architecture.theta)  # the logit from which on an anchor is kept
         self.hidden = nn.Conv2d(architecture.channels, _HIDDEN, 3, padding=1)
         nn.init.kaiming_normal_(self.hidden.weight, nonlinearity="relu")
         assert self.hidden.bias is not None
         nn.init.zeros_(self.hidden.bias)
-        self.logits = head(_HIDDEN, ANCHORS, 3, prior(_SHARES[architecture.labels]))
+        self.logits = head(_HIDDEN, ANCHORS, 3, logit(_SHARES[architecture.labels]))
 
     def kept(self, first: Tensor) -> Tensor:
         """Which anchors (B, A, H, W) the first step leaves, by its logits: not surely negative."""

@@ -81,11 +81,12 @@ class Training:
         count = len(self.where.devices)
         if self.learning.batch % count:
             raise UserError(f"--batch {self.learning.batch}: not the same for every GPU")
-        seen = min(self.learning.batch, len(drawn(self.sets, self.learning, 0))) // count
-        if seen * (self.imgsz // STRIDES[-1]) ** 2 < 2:  # nothing has a spread to be brought to 1
+        seen = -(-min(self.learning.batch, len(drawn(self.sets, self.learning, 0))) // count)
+        if seen * (self.imgsz // STRIDES[-1]) ** 2 < 2:
             raise UserError(
-                f"one picture of --imgsz {self.imgsz} at once is a single cell of P6, from "
-                "which nothing can be learned: a larger --batch (or --pictures), or --imgsz"
+                f"one picture at a time at --imgsz {self.imgsz} leaves a single cell on the "
+                "coarsest level, and batch normalisation needs two or more: choose a larger "
+                "--batch (or --pictures) or --imgsz"
             )
         learn: Callable[..., None] = self._learn
         _fabric(self.where).launch(learn, network)  # each process gets a network of its own
@@ -155,15 +156,18 @@ def _epoch(
     whole = fabric.all_reduce(total, reduce_op="sum")
     assert isinstance(whole, Tensor)
     sums, counts = whole[: len(_PARTS)].tolist(), whole[len(_PARTS) :].view(-1, 2).tolist()
-    # As they will be kept: in half precision.
-    learned = all(bool(each.half().isfinite().all()) for each in model.parameters())
-    if not (learned and all(map(math.isfinite, sums))):
-        raise UserError("the loss is no number any more; a smaller --lr (and --overwrite) helps")
+    # The weights as they will be kept: in half precision.
+    kept = [each.half() for each in model.state_dict().values() if each.is_floating_point()]
+    if not (all(each.isfinite().all() for each in kept) and all(map(math.isfinite, sums))):
+        raise UserError(
+            "the loss or the weights are no numbers any more: try a smaller --lr (and --overwrite)"
+        )
     row = {"lr": rate}
     row |= {
         part: one / len(loader) / fabric.world_size for part, one in zip(_PARTS, sums, strict=True)
     }
-    row |= {key: one / max(rest, 1) for key, (one, rest) in zip(_COUNTS, counts, strict=True)}
+    for key, (one, rest) in zip(_COUNTS, counts, strict=True):
+        row[key] = one / max(rest, 1) if one or rest else math.nan  # of nothing there is no ratio
     return {key: float(f"{value:.5g}") for key, value in row.items()}
 
 

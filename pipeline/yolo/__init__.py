@@ -26,7 +26,7 @@ from ultralytics.utils.events import events
 from ultralytics.utils.nms import non_max_suppression
 
 from pipeline import cam
-from pipeline.boxes import Boxes
+from pipeline.boxes import Boxes, area, clip
 from pipeline.errors import UserError
 from pipeline.images import Picture
 from pipeline.runs import Json
@@ -70,6 +70,12 @@ class Found:
     boxes: Boxes  # (N, 4)
     scores: NDArray[np.float32]  # (N,)
     classes: NDArray[np.int64]  # (N,)
+
+    def moved(self, boxes: Boxes, width: int, height: int) -> "Found":
+        """The same with boxes in a picture of this size; what lies in the padding is left out."""
+        boxes = clip(boxes, width, height)
+        inside = area(boxes) > 0
+        return Found(boxes[inside], self.scores[inside], self.classes[inside])
 
 
 class Network:
