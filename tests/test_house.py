@@ -94,10 +94,7 @@ COMMANDS = [[], *(command.split() for command in cli.COMMANDS)]
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda words: " ".join(words) or "uncover")
 def test_help_answers_at_once_and_imports_nothing_heavy(command):
-    """Under half a second, best of three; without torch, Ultralytics, OpenCV, numpy or pandas.
-
-    On a machine that is slow today: not far above what importing tyro alone costs there, in turn.
-    """
+    """Under half a second, best of three; without torch, Ultralytics, OpenCV, numpy or pandas."""
     code = (
         "import sys; from pipeline.cli import main\n"
         f"try: main({[*command, '--help']!r})\n"
@@ -105,15 +102,12 @@ def test_help_answers_at_once_and_imports_nothing_heavy(command):
         "heavy = {'torch', 'ultralytics', 'cv2', 'numpy', 'pandas'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
-    times, yardstick = [], []
+    times = []
     for _ in range(3):
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", "import tyro"], check=True)
-        yardstick.append(time.perf_counter() - start)
         start = time.perf_counter()
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         times.append(time.perf_counter() - start)
         assert done.returncode == 0, done.stderr
         assert "usage" in done.stdout.lower()
 
-    assert min(times) < max(0.5, 2.75 * min(yardstick))
+    assert min(times) < 0.5
