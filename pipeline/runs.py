@@ -1,18 +1,14 @@
 """Where results lie, what is written with them, and how they appear: whole or not at all."""
 
-import hashlib
 import json
 import os
-import platform
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, Any
 
@@ -72,6 +68,9 @@ def differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 def provenance() -> Json:
     """What a written result needs so that it can be made again: code, versions, machine."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
     found: Json = {"python": platform.python_version(), "system": platform.platform()}
     for name in _RECORDED:
         try:
@@ -219,6 +218,8 @@ def name_from(text: str) -> str:
 
 def sha256(path: Path) -> str:
     """The fingerprint of a file."""
+    import hashlib
+
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -297,6 +298,8 @@ def _aside(target: Path) -> Path:
 
 def _git_hash() -> str | None:
     """The commit of the checkout this code runs from, marked if it has been changed since."""
+    import subprocess
+
     root = _PACKAGE.parent
     if not (root / ".git").exists() or shutil.which("git") is None:
         return None

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-import yaml
-
 from pipeline.errors import UserError
 from pipeline.runs import Json
 
@@ -131,6 +129,8 @@ def evolvable(kind: Kind) -> list[str]:
 
 def _hyper(path: str, kind: Kind) -> Json:
     """The hyper-parameters in a file."""
+    import yaml
+
     if not path:
         return {}
     try:

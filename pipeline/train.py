@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import tyro
-import yaml
 
 from pipeline import runs, schedule, scores, shipped
 from pipeline.errors import UserError
@@ -172,6 +171,8 @@ class _Training:
 
     def described(self, data: "Dataset", judged: str) -> str:
         """What Ultralytics, and our own pictures, are told of the data."""
+        import yaml
+
         content = data.described(judged) | {"names": dict(enumerate(self._names(data)))}
         content["fitness"] = list(self.schedule.fitness)
         if len(self._names(data)) < len(data.names):
@@ -227,6 +228,8 @@ class _Beside(_Training):
 
         Those without a face are validated on, too, or no threshold would know of them.
         """
+        import yaml
+
         content = yaml.safe_load(super().described(data, judged))
         beside = self.beside
         if beside is not None:

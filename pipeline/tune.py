@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 import tyro
-import yaml
 
 from pipeline import runs, schedule
 from pipeline.errors import UserError
@@ -68,6 +67,8 @@ class _Tuning:
 
     def run(self) -> Path:
         """Evolve and write; or find that it is there already."""
+        import yaml
+
         from pipeline import dataset
         from pipeline.devices import device_of, mixed_pays
         from pipeline.yolo.evolution import Mutation, evolve, search

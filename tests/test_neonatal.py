@@ -219,7 +219,7 @@ def test_the_second_step_at_single_cells_is_the_dense_one(count, reach, labels):
 
     near = masks_of(kept[:, None].float(), (max(reach),))[:, 0] > 0
     judged = near if labels == "dropped" else kept
-    assert torch.equal(cells, judged.nonzero())
+    assert torch.equal(cells, judged.flatten().nonzero()[:, 0])
     assert torch.allclose(logits, dense[judged], atol=1e-5)
 
 
@@ -232,7 +232,7 @@ def test_a_head_at_single_cells_says_what_it_says_everywhere(side, count):
     chosen = torch.zeros(2, 9, 11, dtype=torch.bool)
     chosen.view(-1)[torch.randperm(chosen.numel())[:count]] = True
     chosen[:, 0, 0] = chosen[:, -1, -1] = count > 0
-    said = asked(made, features, chosen.nonzero())
+    said = asked(made, features, chosen.flatten().nonzero()[:, 0])
 
     assert torch.allclose(said, made(features).permute(0, 2, 3, 1)[chosen], atol=1e-5)
 
@@ -337,7 +337,9 @@ def dense(levels, anchors, alpha, conf):
             else:  # what was dropped near a kept cell is judged again
                 scores = torch.where(kept, scores, torch.where(near, second, 0))
         if level.quality is not None:
-            scores = scores**alpha * level.quality(level.features).sigmoid() ** (1 - alpha)
+            quality = level.quality(level.features).sigmoid()
+            likely = scores >= min(conf, 0.05)  # what is less likely is no candidate
+            scores = torch.where(likely, scores**alpha * quality ** (1 - alpha), 0)
         scores, deltas = flat(scores, 1)[..., 0], flat(level.deltas, 4)
         for picture in range(len(scores)):
             boxes_ = CODER.decode_single(deltas[picture], own)

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
+from pipeline.detections import LEAST
 from pipeline.neonatal.architecture import ANCHORS, STRIDES
-from pipeline.neonatal.cells import asked
+from pipeline.neonatal.cells import asked, rows_of
 from pipeline.neonatal.loss import CODER
 from pipeline.neonatal.network import Level
 
@@ -36,11 +37,13 @@ def answers(
 
     ``most``: faces of a picture; ``into_nms``: anchors of it among which they are sought.
 
-    Without a predicted quality, or with alpha 1, the score is the probability itself.
+    Without a predicted quality, or with alpha 1, the score is the probability itself. With it, what
+    is less probable than LEAST, and than ``conf``, is no candidate, however good its box.
     """
     height, width = (side * STRIDES[0] for side in levels[0].features.shape[-2:])
     alpha = 1.0 if levels[0].quality is None else alpha
     least = conf ** (1 / alpha) if alpha else 0.0  # the quality is 1 at most
+    least = max(least, min(conf, LEAST))
     found = [
         _of_level(level, own, least, ranked=alpha < 1)
         for level, own in zip(levels, anchors, strict=True)
@@ -83,32 +86,31 @@ class _Few(NamedTuple):
 
 def _of_level(level: Level, anchors: Tensor, least: float, *, ranked: bool) -> _Few:
     """Of one level all that are at least so probable."""
-    places, scores = _probable(level, least)
-    picture, row, column, anchor = places.unbind(dim=1)
-    if not len(places):  # as on most levels of most pictures
+    cells, anchor, scores = _probable(level, least)
+    cells_of_picture = level.logits.shape[-2] * level.logits.shape[-1]
+    picture = cells.div(cells_of_picture, rounding_mode="floor")
+    if not len(cells):  # as on most levels of most pictures
         return _Few(picture, scores, scores, scores.view(0, 4), scores.view(0, 4))
     quality = scores
     if ranked and level.quality is not None:
-        said = asked(level.quality, level.features, places[:, :3])
+        said = asked(level.quality, level.features, cells)
         quality = said.gather(1, anchor[:, None])[:, 0].float().sigmoid()
-    height, width = level.features.shape[-2:]
-    own = anchors.view(height, width, ANCHORS, 4)[row, column, anchor]
-    deltas = level.deltas.view(len(level.deltas), ANCHORS, 4, height, width)
-    deltas = deltas[picture, anchor, :, row, column].float()
+    deltas = rows_of(level.deltas)[cells].view(-1, ANCHORS, 4)
+    deltas = deltas[torch.arange(len(cells), device=cells.device), anchor].float()
+    own = anchors[cells % cells_of_picture * ANCHORS + anchor]
     return _Few(picture, scores, quality, deltas, own)
 
 
-def _probable(level: Level, least: float) -> tuple[Tensor, Tensor]:
-    """Places (M, 4), as picture, row, column, anchor, that are at least so probable; how much."""
+def _probable(level: Level, least: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Cells (M,) and the number of an anchor in each that is at least so probable; how much."""
+    first = rows_of(level.logits)
     if level.second is None:
-        scores = level.logits.permute(0, 2, 3, 1).float().sigmoid()
-        places = (scores >= least).nonzero()
-        return places, scores[places.unbind(dim=1)]
+        scores = first.float().sigmoid()
+        cell, anchor = (scores >= least).nonzero(as_tuple=True)
+        return cell, anchor, scores[cell, anchor]
     kept = level.second.kept(level.logits)  # (B, A, H, W)
     cells, said = level.second.at(level.features, level.lateral, kept.any(dim=1))
-    here = cells.unbind(dim=1)
-    first, own = (each.permute(0, 2, 3, 1)[here] for each in (level.logits, kept))  # (M, A)
-    logits, judged = level.second.judged(first, said, own)
+    logits, judged = level.second.judged(first[cells], said, rows_of(kept)[cells])
     scores = logits.float().sigmoid()
     cell, anchor = ((scores >= least) & judged).nonzero(as_tuple=True)
-    return torch.cat([cells[cell], anchor[:, None]], dim=1), scores[cell, anchor]
+    return cells[cell], anchor, scores[cell, anchor]

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from pipeline.neonatal.architecture import ANCHORS, Architecture, Labels
 from pipeline.neonatal.blocks import head, logit
-from pipeline.neonatal.cells import Windows, overlap, summed
+from pipeline.neonatal.cells import Windows, overlap, rows_of, summed
 
 FIELD = 5  # cells of a side that one logit depends on: two convolutions of three
 _HIDDEN = 64
@@ -55,25 +55,19 @@ class Second(nn.Module):
         return logits
 
     def at(self, features: Tensor, lateral: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
-        """The cells (M, 3) that it judges, as picture, row, column; their logits (M, A) alone."""
-        near = kept
-        if self.calls_back:
-            near = masks_of(kept[:, None].to(lateral), (max(self.reach),))[:, 0] > 0
-        cells = near.nonzero()
-        if not len(cells):
-            return cells, features.new_zeros(0, self.logits.out_channels)
-        if overlap(cells, 3, features):  # each has nine cells of hidden features
-            dense = self(features, lateral, kept).permute(0, 2, 3, 1)
-            return cells, dense[near]
-        around = Windows.around(cells, FIELD, features)
-        # Around a kept cell all of its window lies in the neighbourhoods that are as large.
-        narrow = self.reach if self.calls_back else [side for side in self.reach if side < FIELD]
-        masks = around.of(masks_of(kept[:, None].to(lateral), narrow))
-        masks += len(self.reach) - len(narrow)
-        seen = torch.addcmul(around.of(features), around.of(lateral), masks) * around.inside
-        hidden = functional.conv2d(seen.permute(0, 3, 1, 2), self.hidden.weight, self.hidden.bias)
-        hidden = functional.relu(hidden).permute(0, 2, 3, 1) * around.inside[:, 1:-1, 1:-1]
-        return cells, summed(self.logits, hidden)  # of (M, 3, 3, hidden)
+        """The cells (M,) that it judges, and their logits (M, A) alone."""
+        if not kept.any():  # as on the finest level of most pictures
+            return kept.new_zeros(0, dtype=torch.int64), features.new_zeros(0, ANCHORS)
+        masks = masks_of(kept[:, None].to(lateral), self.reach)
+        (cells,) = (masks if self.calls_back else kept).flatten().nonzero(as_tuple=True)
+        if overlap(cells, 3, features):
+            return cells, rows_of(self.classified(features + lateral * masks))[cells]
+        outer = Windows.around(cells, 3, features)
+        behind, places = torch.unique(outer.cells, return_inverse=True)  # each once
+        inner = Windows.around(behind, 3, features)
+        seen = torch.addcmul(inner.of(features), inner.of(lateral), inner.of(masks))
+        hidden = functional.relu(summed(self.hidden, seen * inner.inside))
+        return cells, summed(self.logits, hidden[places] * outer.inside)
 
     def judged(self, first: Tensor, said: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of both steps and what the first kept -> the last word, and of which anchors."""
@@ -84,7 +78,9 @@ class Second(nn.Module):
 
 def masks_of(kept: Tensor, reach: Sequence[int]) -> Tensor:
     """How often (B, 1, H, W) each cell lies in a neighbourhood of a kept one."""
-    masks = torch.zeros_like(kept)
-    for side in reach:
-        masks += functional.max_pool2d(kept, side, 1, side // 2)
+    masks, near, before = torch.zeros_like(kept), kept, 1
+    for side in sorted(reach):  # each grown from the one before
+        further = side - before + 1
+        near, before = functional.max_pool2d(near, further, 1, further // 2), side
+        masks += near
     return masks
