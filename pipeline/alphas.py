@@ -20,6 +20,7 @@ from pipeline.predictions import LEAST, Answer, Scene, scene_of
 from pipeline.runs import Json
 from pipeline.stage1 import Stage1
 
+# Lower alphas were a little better on validation, and worse on pictures of another kind.
 ALPHAS = tuple(round(float(step), 1) for step in np.arange(0.3, 1.01, 0.1))
 _AREAS = {"AP50": (0,), "AP60": (2,), "AP70": (4,), "AP80": (6,), "AP50-95": range(len(OVERLAPS))}
 

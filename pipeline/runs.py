@@ -5,10 +5,12 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, Any
 
@@ -69,7 +71,6 @@ def differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 def provenance() -> Json:
     """What a written result needs so that it can be made again: code, versions, machine."""
     import platform
-    from importlib.metadata import PackageNotFoundError, version
 
     found: Json = {"python": platform.python_version(), "system": platform.platform()}
     for name in _RECORDED:
@@ -298,8 +299,6 @@ def _aside(target: Path) -> Path:
 
 def _git_hash() -> str | None:
     """The commit of the checkout this code runs from, marked if it has been changed since."""
-    import subprocess
-
     root = _PACKAGE.parent
     if not (root / ".git").exists() or shutil.which("git") is None:
         return None

@@ -276,11 +276,11 @@ class TrainNeonatal:
 
     def _announce(self, examples: "Sequence[Sequence[Example]]", where: "Where") -> None:
         """What is about to be learned from, on what."""
+        from pipeline.neonatal.data import drawn
+
         for name, own in zip(self.data, examples, strict=True):
             faces = sum(len(one.faces) for one in own)
             print(f"{name}: {len(own)} pictures, {faces} faces")
-        from pipeline.neonatal.data import drawn
-
         count = len(drawn(examples, self.learning, 0))
         begun = self.weights or self.backbone_weights or "random weights"
         print(

@@ -14,8 +14,8 @@ from pipeline.errors import UserError
 from pipeline.neonatal.anchors import Anchors, Truth, assign, joined
 from pipeline.neonatal.architecture import ANCHORS, STRIDES, Architecture
 from pipeline.neonatal.blocks import flat, head
-from pipeline.neonatal.cells import asked
-from pipeline.neonatal.decode import answers
+from pipeline.neonatal.cells import asked, overlap
+from pipeline.neonatal.decode import LIKELY, answers
 from pipeline.neonatal.loss import CODER, counted, dynamic, focal, losses, quality_of
 from pipeline.neonatal.network import Network
 from pipeline.neonatal.second import Second, masks_of
@@ -184,7 +184,7 @@ def test_the_second_step_begins_with_how_rare_faces_are_among_what_it_learns_fro
     assert said.sigmoid().mean().item() == pytest.approx(share, rel=0.01)
 
 
-@pytest.mark.parametrize("reach", [(3,), (5,), (3, 5)])
+@pytest.mark.parametrize("reach", [(3,), (5,), (3, 5), (5, 3), (7, 1), (1,)])
 def test_masks_of_a_hand_made_grid(reach):
     """Two kept cells, one in a corner: their neighbourhoods, cut at the border."""
     kept = torch.zeros(1, 1, 6, 7)
@@ -200,20 +200,34 @@ def test_masks_of_a_hand_made_grid(reach):
     assert torch.equal(masks_of(kept, reach)[0, 0], expected)
 
 
+@pytest.fixture
+def everywhere(monkeypatch):
+    """Whether small heads were asked everywhere, time after time."""
+    found = []
+
+    def told(*given):
+        found.append(overlap(*given))
+        return found[-1]
+
+    for room in ("cells", "second"):
+        monkeypatch.setattr(f"pipeline.neonatal.{room}.overlap", told)
+    return found
+
+
 @pytest.mark.parametrize("labels", ["kept", "dropped"])
 @pytest.mark.parametrize("reach", [(3,), (3, 5), (7, 1)])
 @pytest.mark.parametrize("count", [0, 1, 3, 12, 40])
-def test_the_second_step_at_single_cells_is_the_dense_one(count, reach, labels):
+def test_the_second_step_at_single_cells_is_the_dense_one(count, reach, labels, everywhere):
     """Borders and corners included; where many are kept it is computed densely."""
     torch.manual_seed(count)
     second = Second(Architecture(channels=8, reach=reach, labels=labels))
-    features, lateral = torch.randn(2, 2, 8, 9, 11)
-    kept = torch.zeros(2, 9, 11, dtype=torch.bool)
+    features, lateral = torch.randn(2, 2, 8, 33, 41)
+    kept = torch.zeros(2, 33, 41, dtype=torch.bool)
     places = torch.randperm(kept.numel())[:count]
     kept.view(-1)[places] = True
     if count == 3:
         kept.zero_()
-        kept[0, 0, 0] = kept[1, 8, 10] = kept[1, 4, 0] = True
+        kept[0, 0, 0] = kept[1, 32, 40] = kept[1, 14, 0] = True
     dense = second(features, lateral, kept).permute(0, 2, 3, 1)
     cells, logits = second.at(features, lateral, kept)
 
@@ -221,6 +235,7 @@ def test_the_second_step_at_single_cells_is_the_dense_one(count, reach, labels):
     judged = near if labels == "dropped" else kept
     assert torch.equal(cells, judged.flatten().nonzero()[:, 0])
     assert torch.allclose(logits, dense[judged], atol=1e-5)
+    assert count == 12 or everywhere == ([count == 40] if count else [])
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 60])
@@ -254,9 +269,9 @@ def test_context_reaches_as_far_as_the_neighbourhoods_and_no_farther():
 
 SETTINGS = {
     "baseline": {"hcc": False, "quality": "none"},
-    "hcc": {"hcc": True, "quality": "none"},
+    "hcc": {"hcc": True, "quality": "none", "labels": "kept"},
     "dan": {"hcc": False, "quality": "diou"},
-    "both": {"hcc": True, "quality": "diou"},
+    "both": {"hcc": True, "quality": "diou", "labels": "kept"},
     "dropped": {"hcc": True, "quality": "diou", "labels": "dropped"},
 }
 
@@ -311,21 +326,25 @@ def test_what_makes_no_network_is_refused(wrong):
         Architecture(**wrong)
 
 
-def said(made, seed=0, count=2, side=128):
-    """Levels of untrained networks, made less sure of nothing."""
+def said(made, seed=0, count=2, sides=(128, 128), share=1.0):
+    """Levels of untrained networks, made less sure of nothing at a ``share`` of their anchors."""
     torch.manual_seed(seed)
-    for each in made.quality:
-        nn.init.normal_(each.weight)
+    for each in [*made.quality, *(second.logits for second in made.second.values())]:
+        nn.init.normal_(each.weight, std=0.2)
     with torch.no_grad():
-        levels = made.eval()(torch.randn(count, 3, side, side))
+        levels = made.eval()(torch.randn(count, 3, *sides))
     for level in levels:
-        level.logits.copy_(torch.randn_like(level.logits) * 2 - 3)
-    return levels, Anchors().levels(side, side, CPU)
+        unsure = torch.randn_like(level.logits) * 2 - 3
+        chosen = torch.rand_like(level.logits) < share
+        level.logits.copy_(torch.where(chosen, unsure, -8.0))
+    return levels, Anchors().levels(*sides, CPU)
 
 
 def dense(levels, anchors, alpha, conf):
     """The same answers before NMS, worked out on every anchor: boxes, scores, pictures."""
     rows = []
+    height, width = (4 * side for side in levels[0].logits.shape[2:])
+    end = torch.tensor([width, height] * 2)
     for level, own in zip(levels, anchors, strict=True):
         scores = level.logits.sigmoid()
         if level.second is not None:
@@ -338,13 +357,13 @@ def dense(levels, anchors, alpha, conf):
                 scores = torch.where(kept, scores, torch.where(near, second, 0))
         if level.quality is not None:
             quality = level.quality(level.features).sigmoid()
-            likely = scores >= min(conf, 0.05)  # what is less likely is no candidate
-            scores = torch.where(likely, scores**alpha * quality ** (1 - alpha), 0)
+            ranked = scores**alpha * quality ** (1 - alpha)
+            scores = torch.where((scores >= LIKELY) | (alpha == 1), ranked, 0)
         scores, deltas = flat(scores, 1)[..., 0], flat(level.deltas, 4)
         for picture in range(len(scores)):
             boxes_ = CODER.decode_single(deltas[picture], own)
             rows += [
-                (picture, score, box.clamp(0, 128))
+                (picture, score, box.clamp(min=0).minimum(end))
                 for score, box in zip(scores[picture], boxes_, strict=True)
                 if score >= conf
             ]
@@ -353,10 +372,11 @@ def dense(levels, anchors, alpha, conf):
 
 @pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("alpha", [1.0, 0.5])
+@pytest.mark.parametrize("share", [1.0, 0.002])
 @torch.no_grad()
-def test_what_survives_is_what_every_anchor_would_have_given(name, alpha):
-    """Decoded late, and of few; nothing else changes."""
-    levels, anchors = said(network(**SETTINGS[name]))
+def test_what_survives_is_what_every_anchor_would_have_given(name, alpha, share, everywhere):
+    """Decoded late, and of few, whether heads are asked everywhere or not; nothing else changes."""
+    levels, anchors = said(network(**SETTINGS[name]), count=3, sides=(128, 192), share=share)
     conf = 0.01 if SETTINGS[name]["hcc"] else 0.3
     found = answers(levels, anchors, alpha, conf, iou=1.0, most=10**6, into_nms=10**6)
     expected = dense(levels, anchors, alpha, conf)
@@ -369,6 +389,33 @@ def test_what_survives_is_what_every_anchor_would_have_given(name, alpha):
     best = max(expected, key=lambda each: each[1])
     place = found.scores.argmax()
     assert torch.allclose(found.boxes[place], best[2], atol=1e-3)
+    if SETTINGS[name]["hcc"] or (alpha < 1 and SETTINGS[name]["quality"] != "none"):
+        assert (share == 1) in everywhere
+
+
+@torch.no_grad()
+def test_what_is_asked_for_more_is_what_of_more_is_worth_it():
+    """A bar that moved with ``conf`` would let a threshold be chosen on faces nobody finds."""
+    levels, anchors = said(network(labels="kept"))
+    all_, few = (answers(levels, anchors, 0.3, conf, 1.0, 10**6, 10**6) for conf in (0.01, 0.3))
+    kept = all_.scores >= 0.3
+
+    assert 0 < kept.sum() < len(kept)
+    assert torch.equal(few.scores, all_.scores[kept])
+    assert torch.equal(few.boxes, all_.boxes[kept])
+
+
+@pytest.mark.parametrize(
+    ("above", "alpha", "found"), [(1.01, 0.3, 1), (0.99, 0.3, 0), (0.99, 1, 1)]
+)
+@torch.no_grad()
+def test_what_is_hardly_likely_is_no_face_however_good_its_box(above, alpha, found):
+    levels, anchors = said(network(hcc=False), share=0.0)
+    for level in levels:
+        nn.init.constant_(level.quality.bias, 99)
+    levels[1].logits[0, 2, 3, 4] = math.log(above * LIKELY / (1 - above * LIKELY))
+
+    assert len(answers(levels, anchors, alpha, 0.01, 0.4).boxes) == found
 
 
 def test_with_alpha_one_the_ranking_is_exactly_the_baselines():

@@ -120,7 +120,7 @@ def test_another_setting_begins_with_the_baseline(place):
 
     assert taken == len(given) < len(own) == every
     assert all(torch.allclose(own[key], each, rtol=1e-3, atol=1e-3) for key, each in given.items())
-    for changes, anew in (({"labels": "dropped"}, "second."), ({"quality": "iou"}, "quality.")):
+    for changes, anew in (({"labels": "kept"}, "second."), ({"quality": "iou"}, "quality.")):
         files.publish(place / "whole.pt", whole, {"imgsz": 64, "alpha": 1.0, "threshold": 0.5})
         other = Network(replace(SMALL, **changes))
         taken, every = files.begin_with(other, place / "whole.pt")

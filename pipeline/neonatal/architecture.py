@@ -39,9 +39,10 @@ class Architecture:
     theta: float = 0.9
     """An anchor that the first step calls negative with more than this confidence is dropped."""
 
-    labels: Labels = "kept"
-    """What the second step learns from: anchors that the first step kept (as SRN's two steps), or,
-    as the paper's text can be read, those that it dropped: wrongly dropped ones are positive."""
+    labels: Labels = "dropped"
+    """What the second step learns from: as the paper's text can be read, anchors that the first
+    step dropped, so that it calls back what was dropped wrongly; or those that it kept (as SRN's
+    two steps), of which it then has the last word."""
 
     def __post_init__(self) -> None:
         """Refuse what makes no network."""

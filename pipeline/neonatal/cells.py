@@ -20,16 +20,24 @@ def rows_of(values: Tensor) -> Tensor:
 class Windows:
     """Squares of cells around M chosen ones, K cells each."""
 
-    cells: Tensor  # (M, K) held inside the level
-    inside: Tensor  # (M, K, 1) whether it is that cell: nothing lies beyond the border
+    cells: Tensor  # (M, K) beyond the level's border, one inside it
+    inside: Tensor  # (M, K, 1) false of those
 
     @classmethod
     def around(cls, cells: Tensor, side: int, like: Tensor) -> "Windows":
-        """Around cells (M,) of a level with such features."""
+        """Around cells (M,) of a level of that shape."""
         height, width = like.shape[-2:]
         apart, inside = _neighbours(height, width, side, cells.device)
         own = cells % (height * width)
         return cls(cells[:, None] + apart.index_select(0, own), inside.index_select(0, own))
+
+    def each_once(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """The cells (N,) of the windows, ascending; which of them (M, K) each place is."""
+        batch, _, height, width = like.shape
+        there = torch.zeros(batch * height * width, dtype=torch.bool, device=like.device)
+        there[self.cells.flatten()] = True
+        (cells,) = there.nonzero(as_tuple=True)
+        return cells, (there.cumsum(0) - 1)[self.cells]
 
     def of(self, values: Tensor) -> Tensor:
         """Values (B, C, H, W) in the windows: (M, K, C); beyond the border, any."""
@@ -58,9 +66,9 @@ def overlap(cells: Tensor, side: int, features: Tensor) -> bool:
     return len(cells) * side**2 > batch * height * width
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)  # five levels of more shapes than letterboxed pictures come in
 def _neighbours(height: int, width: int, side: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Of each cell of a picture how far apart (H * W, K) its neighbours are, and if inside."""
+    """Of each cell of a picture what to add (H * W, K) for its neighbours, and if inside."""
     reach = torch.arange(side, device=device) - side // 2
     rows = torch.arange(height, device=device)[:, None] + reach
     columns = torch.arange(width, device=device)[:, None] + reach

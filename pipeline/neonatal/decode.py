@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
-from pipeline.detections import LEAST
 from pipeline.neonatal.architecture import ANCHORS, STRIDES
 from pipeline.neonatal.cells import asked, rows_of
 from pipeline.neonatal.loss import CODER
 from pipeline.neonatal.network import Level
+
+LIKELY = 0.02  # where quality ranks, what is less probable is no candidate, as for RetinaFace
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,13 @@ def answers(
     ``most``: faces of a picture; ``into_nms``: anchors of it among which they are sought.
 
     Without a predicted quality, or with alpha 1, the score is the probability itself. With it, what
-    is less probable than LEAST, and than ``conf``, is no candidate, however good its box.
+    is less probable than LIKELY is no candidate, however good its box.
     """
     height, width = (side * STRIDES[0] for side in levels[0].features.shape[-2:])
     alpha = 1.0 if levels[0].quality is None else alpha
-    least = conf ** (1 / alpha) if alpha else 0.0  # the quality is 1 at most
-    least = max(least, min(conf, LEAST))
+    least = conf
+    if alpha < 1:
+        least = max(LIKELY, conf ** (1 / alpha) if alpha else 0.0)  # the quality is 1 at most
     found = [
         _of_level(level, own, least, ranked=alpha < 1)
         for level, own in zip(levels, anchors, strict=True)
@@ -89,7 +91,7 @@ def _of_level(level: Level, anchors: Tensor, least: float, *, ranked: bool) -> _
     cells, anchor, scores = _probable(level, least)
     cells_of_picture = level.logits.shape[-2] * level.logits.shape[-1]
     picture = cells.div(cells_of_picture, rounding_mode="floor")
-    if not len(cells):  # as on most levels of most pictures
+    if not len(cells):
         return _Few(picture, scores, scores, scores.view(0, 4), scores.view(0, 4))
     quality = scores
     if ranked and level.quality is not None:

@@ -18,7 +18,7 @@ from pipeline.neonatal.architecture import ANCHORS, Architecture, Labels
 from pipeline.neonatal.blocks import head, logit
 from pipeline.neonatal.cells import Windows, overlap, rows_of, summed
 
-FIELD = 5  # cells of a side that one logit depends on: two convolutions of three
+AROUND = 2  # how many cells away a logit sees: two convolutions of three
 _HIDDEN = 64
 # Of what the first step keeps a tenth is a face's; of what it drops hardly anything.
 _SHARES: dict[Labels, float] = {"kept": 0.1, "dropped": 0.01}
@@ -47,7 +47,7 @@ class Second(nn.Module):
 
     def seen(self, features: Tensor, lateral: Tensor, kept: Tensor) -> Tensor:
         """What the classifier works on (B, C, H, W): the level, and what the masks let through."""
-        return features + lateral * masks_of(kept[:, None].to(lateral), self.reach)
+        return features + lateral * self._masks(kept, features)
 
     def classified(self, seen: Tensor) -> Tensor:
         """Logits (B, A, H, W) of that."""
@@ -55,19 +55,24 @@ class Second(nn.Module):
         return logits
 
     def at(self, features: Tensor, lateral: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
-        """The cells (M,) that it judges, and their logits (M, A) alone."""
-        if not kept.any():  # as on the finest level of most pictures
-            return kept.new_zeros(0, dtype=torch.int64), features.new_zeros(0, ANCHORS)
-        masks = masks_of(kept[:, None].to(lateral), self.reach)
-        (cells,) = (masks if self.calls_back else kept).flatten().nonzero(as_tuple=True)
-        if overlap(cells, 3, features):
-            return cells, rows_of(self.classified(features + lateral * masks))[cells]
+        """The cells (M,), ascending, that it is asked for, and its logits (M, A) there alone."""
+        (cells,) = kept.flatten().nonzero(as_tuple=True)
+        if not len(cells):
+            return cells, features.new_zeros(0, ANCHORS)
+        masks = self._masks(kept, features)
+        if self.calls_back:
+            (cells,) = masks.flatten().nonzero(as_tuple=True)
         outer = Windows.around(cells, 3, features)
-        behind, places = torch.unique(outer.cells, return_inverse=True)  # each once
+        behind, places = outer.each_once(features)  # where hidden features are needed
+        if overlap(behind, 3, features):
+            return cells, rows_of(self.classified(features + lateral * masks))[cells]
         inner = Windows.around(behind, 3, features)
         seen = torch.addcmul(inner.of(features), inner.of(lateral), inner.of(masks))
         hidden = functional.relu(summed(self.hidden, seen * inner.inside))
         return cells, summed(self.logits, hidden[places] * outer.inside)
+
+    def _masks(self, kept: Tensor, like: Tensor) -> Tensor:
+        return masks_of(kept[:, None].to(like), self.reach)
 
     def judged(self, first: Tensor, said: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of both steps and what the first kept -> the last word, and of which anchors."""

@@ -16,7 +16,7 @@ from pipeline.neonatal.anchors import Anchors
 from pipeline.neonatal.architecture import STRIDES
 from pipeline.neonatal.decode import answers
 from pipeline.neonatal.network import Level, Network
-from pipeline.neonatal.second import FIELD, Second
+from pipeline.neonatal.second import AROUND, Second
 from pipeline.stage1 import Stage1, check_side
 from pipeline.yolo import Found
 
@@ -99,7 +99,7 @@ class Trained:
         def tail(part: Tensor) -> Tensor:
             return second.classified(part).amax(dim=1, keepdim=True)
 
-        return cam.Level(seen, seen, logits, cam.Branch(tail, FIELD // 2))
+        return cam.Level(seen, seen, logits, cam.Branch(tail, AROUND))
 
 
 def open_neonatal(weights: Path, device: str, imgsz: int = 0, half: bool = False) -> Stage1:
