@@ -89,17 +89,16 @@ class _Few(NamedTuple):
 def _of_level(level: Level, anchors: Tensor, least: float, *, ranked: bool) -> _Few:
     """Of one level all that are at least so probable."""
     cells, anchor, scores = _probable(level, least)
-    cells_of_picture = level.logits.shape[-2] * level.logits.shape[-1]
-    picture = cells.div(cells_of_picture, rounding_mode="floor")
+    every = level.logits[0, 0].numel()  # cells of a picture
+    picture = cells.div(every, rounding_mode="floor")
     if not len(cells):
         return _Few(picture, scores, scores, scores.view(0, 4), scores.view(0, 4))
     quality = scores
     if ranked and level.quality is not None:
         said = asked(level.quality, level.features, cells)
         quality = said.gather(1, anchor[:, None])[:, 0].float().sigmoid()
-    deltas = rows_of(level.deltas)[cells].view(-1, ANCHORS, 4)
-    deltas = deltas[torch.arange(len(cells), device=cells.device), anchor].float()
-    own = anchors[cells % cells_of_picture * ANCHORS + anchor]
+    deltas = rows_of(level.deltas).reshape(-1, 4)[cells * ANCHORS + anchor].float()
+    own = anchors[cells % every * ANCHORS + anchor]
     return _Few(picture, scores, quality, deltas, own)
 
 
