@@ -11,7 +11,8 @@ def film(
 ):
     """A video whose frames get redder from frame to frame; ``times`` in seconds, else even."""
     with av.open(str(path), "w", format=container) as file:
-        stream = file.add_stream(codec, rate=rate)
+        fast = {"preset": "ultrafast"} if codec == "libx264" else {}
+        stream = file.add_stream(codec, rate=rate, options=fast)
         stream.width, stream.height = size
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         tick = Fraction(1, 1000 if times else rate)

@@ -655,7 +655,9 @@ def test_the_page_is_whole_and_names_no_other_host():
             assert address == "http://www.w3.org/2000/svg", f"{name}: {address}"
         assert "innerHTML" not in text
         assert "eval(" not in text
-    assert 'nonce="abc"' in page.served("abc")
+    served = page.served("abc", {"trouble": "</script><script>alert(1)"})
+    assert 'nonce="abc"' in served
+    assert "</script><script>alert" not in served
 
 
 @pytest.mark.slow

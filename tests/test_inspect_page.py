@@ -4,9 +4,7 @@ import csv
 import json
 import re
 import shutil
-import socket
 import threading
-import time
 import zipfile
 from collections import Counter
 from functools import partial
@@ -24,7 +22,7 @@ from pipeline.detections import OUTCOMES
 from pipeline.inspect.command import Inspect
 from pipeline.inspect.record import At, believed
 from pipeline.inspect.room import Room
-from pipeline.inspect.server import Server
+from pipeline.inspect.server import Server, listen
 from pipeline.parts import PARTS
 
 pytestmark = pytest.mark.browser
@@ -59,7 +57,7 @@ class Look:
         """The address of a run's page."""
         app = Server(partial(Room, folder, **settings), TOKEN).app()
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-        listening = socket.create_server(("127.0.0.1", 0))
+        listening = listen(0)
         sockets = {"sockets": [listening]}
         thread = threading.Thread(target=server.run, kwargs=sockets, daemon=True)
         thread.start()
@@ -530,7 +528,7 @@ def test_an_exported_page_tells_the_same_without_a_server(look, run, truth, tmp_
 @pytest.fixture(scope="module")
 def long(module_home):
     """Ten thousand frames of a film that is there."""
-    film(module_home / "long.mp4", count=10_000, rate=25, size=(640, 480), codec="libx264")
+    film(module_home / "long.mp4", count=10_000, rate=25, size=(720, 480), codec="libx264")
     rows = rows_of("long.mp4", "long", 10_000, np.random.default_rng(0), fps=25)
     return run_folder(module_home / "runs" / "detect" / "long", rows)
 
@@ -540,9 +538,15 @@ def test_ten_thousand_frames_are_seen_at_once_and_scroll_smoothly(look, long):
     """The first picture within a second; the next in a tenth; a jump; few rows in the page."""
     address = look.serve(long)
     look.open(address)  # the browser itself is warm then
-    begin = time.perf_counter()
-    page = look.open(address)
-    first = time.perf_counter() - begin
+    # The browser's own clock, from when it was asked for the page until the picture is painted: the
+    # making of a context and the words between Playwright and browser are nobody's waiting.
+    painted = """new Promise((done) => new PerformanceObserver((seen) => done(seen.getEntries()))
+      .observe({ type: "element", buffered: true }))
+      .then((all) => all.find((one) => one.identifier === "picture").renderTime)"""
+    opened = [look.open(address) for _ in range(3)]
+    first, page = np.median([each.evaluate(painted) for each in opened]) / 1000, opened[-1]
+    shown = "document.querySelector(\"img[alt^='Frame ']\").naturalWidth"
+    assert page.evaluate(shown) == 720  # a picture of the film, not words in its place
     steps = []
     for number in range(1, 12):
         page.wait_for_timeout(60)

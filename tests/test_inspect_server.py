@@ -18,11 +18,15 @@ from detect_runs import filmed_run, pictured_run, rows_of, run_folder, seen
 
 from pipeline import images, results
 from pipeline.inspect.room import Room
-from pipeline.inspect.server import Server
+from pipeline.inspect.server import Server, listen
 from pipeline.journal import Journal
 from pipeline.video import Frame
 
 TOKEN = "a-token-of-this-test"
+
+
+def carried(content):
+    return json.loads(re.search(rb'id="embedded"[^>]*>(.*?)</script>', content, re.DOTALL)[1])
 
 
 class Site:
@@ -31,15 +35,16 @@ class Site:
     def __init__(self, folder, **settings):
         self.folder = folder
         app = Server(partial(Room, folder, **settings), TOKEN).app()
-        config = uvicorn.Config(app, port=0, log_level="warning", lifespan="off")
-        self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run)
+        self.server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+        listening = listen(0)
+        self.port = listening.getsockname()[1]
+        sockets = {"sockets": [listening]}
+        self.thread = threading.Thread(target=self.server.run, kwargs=sockets)
 
     def __enter__(self):
         self.thread.start()
         while not self.server.started:
             time.sleep(0.01)
-        self.port = self.server.servers[0].sockets[0].getsockname()[1]
         return self
 
     def __exit__(self, *_):
@@ -56,6 +61,10 @@ class Site:
         line.close()
         return answer.status, answer.headers, content
 
+    def run(self):
+        """What the page itself carries."""
+        return carried(self.ask(f"/{TOKEN}/")[2])["run"]
+
     def get(self, address):
         """What is told to who knows the token, as JSON."""
         status, _, content = self.ask(f"/{TOKEN}/{address}")
@@ -69,7 +78,7 @@ def site(home):
         yield made
 
 
-ADDRESSES = ["", "api/run", "api/frames", "api/frame/0", "api/marks", "picture/0", "page/main.js"]
+ADDRESSES = ["", "api/frames", "api/frame/0", "api/marks", "picture/0"]
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
@@ -84,7 +93,7 @@ def test_nothing_is_told_without_the_token(site, address):
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", ""])
 def test_a_wrong_host_is_refused(site, host):
     """Else a page elsewhere whose name suddenly means 127.0.0.1 could ask."""
-    status, _, content = site.ask(f"/{TOKEN}/api/run", Host=host)
+    status, _, content = site.ask(f"/{TOKEN}/api/frames", Host=host)
     assert status == 400
     assert b"ward" not in content
 
@@ -135,7 +144,7 @@ def test_every_answer_forbids_guessing_framing_and_keeping(site):
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
     nonce = re.search(r"'nonce-([^']+)'", policy)[1]
-    assert content.decode().count(f'nonce="{nonce}"') == 2
+    assert content.decode().count(f'nonce="{nonce}"') == 4
     assert site.ask(f"/{TOKEN}/")[1]["Content-Security-Policy"] != policy  # a new one each time
 
 
@@ -189,11 +198,32 @@ def test_a_run_that_grows_is_read_again(home):
     rows = list(rows_of("ward.mp4", "ward", 100, np.random.default_rng(0)))
     folder = run_folder(home / "runs" / "detect" / "a", rows[:64], complete=False, journal=True)
     with Site(folder) as site:
-        assert site.get("api/run")["frames"] == 64
+        assert site.run()["frames"] == 64
         Journal(folder).add(rows[64:])
         assert len(site.get("api/frames")["name"]) == 64
-        assert site.get("api/run")["frames"] == 100
+        assert site.run()["frames"] == 100
         assert len(site.get("api/frames")["name"]) == 100
+
+
+def test_a_run_that_cannot_be_read_any_more_is_told_by_the_page(home):
+    folder = filmed_run(home)
+    with Site(folder) as site:
+        (folder / "config.json").write_text("{")
+        told = carried(site.ask(f"/{TOKEN}/")[2])
+    assert list(told) == ["trouble"]
+    assert "no run of detect" in told["trouble"]
+
+
+def test_small_answers_are_sent_at_once(site):
+    """Head and body are two pieces: the second must not wait until the first is acknowledged."""
+    line, waited = http.client.HTTPConnection("127.0.0.1", site.port), []
+    for _ in range(20):
+        begin = time.perf_counter()
+        line.request("GET", f"/{TOKEN}/api/marks")
+        line.getresponse().read()
+        waited.append(time.perf_counter() - begin)
+    line.close()
+    assert np.median(waited) < 0.03  # else .04 and more
 
 
 def test_ten_at_once_get_what_one_gets(site):
@@ -237,8 +267,8 @@ def test_the_command_serves_and_ends_politely(home):
         assert process.stdout.readline().split() == ["looking", "into", str(folder)]
         port, token = re.match(r"http://127.0.0.1:(\d+)/(\S+)/", process.stdout.readline()).groups()
         line = http.client.HTTPConnection("127.0.0.1", int(port))
-        line.request("GET", f"/{token}/api/run")
-        assert json.loads(line.getresponse().read())["frames"] == 40
+        line.request("GET", f"/{token}/")
+        assert carried(line.getresponse().read())["run"]["frames"] == 40
         line.close()
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, overload
 
@@ -145,7 +146,7 @@ class Rows(Sequence[Shot]):
     def _shot(self, row: Json) -> Shot:
         name, source = row["name"], row["source"]
         video = "@" in name
-        file = self.where / Path(source).expanduser()
+        file = _file(self.where, source)
         known = self.truth.of(name, source, file)
         parts: list[Part] = [
             {"part": PARTS.index(each["name"]), "box": each["box"], "score": each["score"]}
@@ -173,6 +174,11 @@ class Rows(Sequence[Shot]):
             facts={} if known is None else known.facts,
             ms=row["ms"],
         )
+
+
+@lru_cache(maxsize=16)  # thousands of frames are of one film
+def _file(where: Path, source: str) -> Path:
+    return where / Path(source).expanduser()
 
 
 def _lines(folder: Path) -> tuple[list[str], bool]:

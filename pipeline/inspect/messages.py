@@ -2,7 +2,6 @@
 
 Addresses are relative to the page's own, which ends with the token::
 
-    GET  api/run                         Run
     GET  api/frames?pair=0               Frames
     GET  api/frame/INDEX?pair=0          Frame
     GET  api/maps/INDEX?pair=0&method=hirescam&levels=0,1  Maps; without: as saved, else the usual
@@ -12,7 +11,8 @@ Addresses are relative to the page's own, which ends with the token::
     GET  gather/list.csv|coco.json|yolo.zip?pair=0&conf=.7&fallback_conf=.3&labels=face|parts
 
 ``INDEX`` counts the frames of the run from 0. What goes wrong is ``{"error": "in words"}`` with a
-status of 4xx or 5xx. A page that was exported carries one :class:`Embedded` and asks nobody.
+status of 4xx or 5xx. The page itself carries a :class:`Carried`, in the element ``embedded``; one
+that was exported carries an :class:`Embedded` there and asks nobody.
 """
 
 from typing import TypedDict
@@ -162,8 +162,15 @@ class Change(TypedDict):
     note: str | None  # none: as it was
 
 
+class Carried(TypedDict, total=False):
+    """What a served page knows before it asks: one of these."""
+
+    run: Run
+    trouble: str  # why the run cannot be read any more
+
+
 class Embedded(TypedDict):
-    """All that an exported page knows, in ``<script type="application/json" id="embedded">``."""
+    """All that an exported page knows."""
 
     run: Run
     frames: list[Frames]  # of each pair

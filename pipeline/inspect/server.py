@@ -29,6 +29,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipeline.errors import UserError
 from pipeline.inspect import gather, marks, page
+from pipeline.inspect.messages import Carried
 from pipeline.inspect.pictures import Gone, sorry
 from pipeline.inspect.record import At
 from pipeline.inspect.room import Room
@@ -50,8 +51,6 @@ class Server:
         """What answers."""
         routes = [
             Route("/", self._page),
-            Route("/page/{name}", self._static),
-            Route("/api/run", self._run),
             Route("/api/frames", self._frames),
             Route("/api/frame/{index:int}", self._frame),
             Route("/api/maps/{index:int}", self._maps),
@@ -71,26 +70,23 @@ class Server:
     def _page(self, request: Request) -> Response:  # noqa: ARG002 - a route
         nonce = secrets.token_urlsafe(16)
         return Response(
-            page.served(nonce),
+            page.served(nonce, self._carried()),
             media_type="text/html",
             headers={
                 "Content-Security-Policy": "default-src 'none'; img-src 'self' data: blob:; "
-                f"style-src 'self'; script-src 'self' 'nonce-{nonce}'; connect-src 'self'; "
+                f"style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; "
                 "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
             },
         )
 
-    def _static(self, request: Request) -> Response:
-        name = request.path_params["name"]
-        if name not in page.files():
-            raise HTTPException(404)
-        return Response(page.files()[name], media_type=page.kind(name))
-
-    def _run(self, request: Request) -> Response:  # noqa: ARG002 - a route
+    def _carried(self) -> Carried:
         with self.lock:
-            if self.room.changed:
-                self.room, self.said = self.reread(), {}
-        return _json(self.room.run())
+            try:
+                if self.room.changed:
+                    self.room, self.said = self.reread(), {}
+            except UserError as error:
+                return {"trouble": str(error)}
+            return {"run": self.room.run()}
 
     def _frames(self, request: Request) -> Response:
         with self.lock:
@@ -189,12 +185,7 @@ def serve(reread: Callable[[], Room], port: int, ready: Callable[[str], None]) -
     """Answer until Ctrl-C; ``ready`` is told the address."""
     token = secrets.token_urlsafe(24)
     app = Server(reread, token).app()
-    with socket.socket() as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((HOST, port))
-        except OSError as error:
-            raise UserError(f"--port {port}: {error.strerror}; 0 takes a free one") from error
+    with listen(port) as listening:
         config = uvicorn.Config(
             app,
             log_level="critical",  # what breaks is told below, what is cut off by Ctrl-C is not
@@ -202,12 +193,28 @@ def serve(reread: Callable[[], Room], port: int, ready: Callable[[str], None]) -
             lifespan="off",
             timeout_graceful_shutdown=1,
         )
-        listening.listen(64)
         ready(f"http://{HOST}:{listening.getsockname()[1]}/{token}/")
         try:
             uvicorn.Server(config).run(sockets=[listening])
         except KeyboardInterrupt:
             print("ended", file=sys.stderr)
+
+
+def listen(port: int) -> socket.socket:
+    """Where it is answered.
+
+    The protocol is named: asyncio sends small answers at once only where it sees that it is TCP,
+    else each waits some 40 ms for the browser to acknowledge its head.
+    """
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((HOST, port))
+    except OSError as error:
+        listening.close()
+        raise UserError(f"--port {port}: {error.strerror}; 0 takes a free one") from error
+    listening.listen(64)
+    return listening
 
 
 def _index(room: Room, request: Request) -> int:

@@ -1,7 +1,7 @@
-"""The page itself, as it is served and as it is exported: what its modules are called.
+"""The page itself, as it is served and as it is exported: one file with everything inside.
 
-The modules import each other by bare names (``uncover/state``), which an import map resolves: to
-addresses of the server, or in an exported page to the modules themselves, inside it.
+The modules import each other by bare names (``uncover/state``), which an import map resolves to
+the modules themselves: twenty questions to the server would be a third of the first second.
 """
 
 import base64
@@ -9,7 +9,7 @@ import json
 from functools import cache
 from importlib import resources
 
-from pipeline.inspect.messages import Embedded
+from pipeline.inspect.messages import Carried, Embedded
 
 _POLICY = (
     "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
@@ -19,7 +19,7 @@ _POLICY = (
 
 @cache
 def files() -> dict[str, bytes]:
-    """Everything that a browser is given, by its name."""
+    """What the page is made of, by name."""
     return {
         each.name: each.read_bytes()
         for each in resources.files(__name__).iterdir()
@@ -27,52 +27,39 @@ def files() -> dict[str, bytes]:
     }
 
 
-def kind(name: str) -> str:
-    """The type of a file of the page."""
-    kinds = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
-    return kinds[name.rpartition(".")[2]]
-
-
-def served(nonce: str) -> str:
-    """The page as the server gives it; scripts run only with its number."""
-    return _filled(
-        _map({name: f"./page/{name}" for name in _modules()}, nonce),
-        '<link rel="stylesheet" href="page/style.css">',
-        "",
-        f'<script type="module" nonce="{nonce}">import "uncover/main";</script>',
-    )
+def served(nonce: str, carried: Carried) -> str:
+    """The page as the server gives it; scripts run and styles hold only with its number."""
+    return _filled("", f' nonce="{nonce}"', carried)
 
 
 def exported(embedded: Embedded) -> str:
     """One file that asks nobody for anything, and by its policy cannot."""
-    inside = {
-        name: "data:text/javascript;base64," + base64.b64encode(files()[name]).decode()
-        for name in _modules()
-    }
     policy = f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-    # No text of the run may end the element that holds it.
-    text = json.dumps(embedded, separators=(",", ":")).replace("<", "\\u003c")
-    return _filled(
-        policy + _map(inside, ""),
-        f"<style>{files()['style.css'].decode()}</style>",
-        f'<script type="application/json" id="embedded">{text}</script>',
-        '<script type="module">import "uncover/main";</script>',
-    )
+    return _filled(policy, "", embedded)
 
 
-def _modules() -> list[str]:
-    return sorted(name for name in files() if name.endswith(".js"))
+def _importmap() -> str:
+    start = "data:text/javascript;base64,"
+    modules = {
+        f"uncover/{name.removesuffix('.js')}": start + base64.b64encode(content).decode()
+        for name, content in files().items()
+        if name.endswith(".js")
+    }
+    return json.dumps({"imports": modules})
 
 
-def _map(places: dict[str, str], nonce: str) -> str:
-    imports = {f"uncover/{name.removesuffix('.js')}": place for name, place in places.items()}
-    told = f' nonce="{nonce}"' if nonce else ""
-    return f'<script type="importmap"{told}>{json.dumps({"imports": imports})}</script>'
-
-
-def _filled(importmap: str, style: str, embedded: str, start: str) -> str:
+def _filled(policy: str, told: str, carried: Carried | Embedded) -> str:
+    """``told`` stands in each element that the policy wants to be told apart."""
     text = files()["index.html"].decode()
-    places = {"importmap": importmap, "style": style, "embedded": embedded, "start": start}
+    # No text of the run may end the element that holds it.
+    inside = json.dumps(carried, separators=(",", ":")).replace("<", "\\u003c")
+    places = {
+        "policy": policy,
+        "importmap": f'<script type="importmap"{told}>{_importmap()}</script>',
+        "style": f"<style{told}>{files()['style.css'].decode()}</style>",
+        "embedded": f'<script type="application/json" id="embedded"{told}>{inside}</script>',
+        "start": f'<script type="module"{told}>import "uncover/main";</script>',
+    }
     for name, content in places.items():
         assert text.count(f"<!--{name}-->") == 1, name
         text = text.replace(f"<!--{name}-->", content)

@@ -1,12 +1,12 @@
-// The only module that asks the server. On an exported page the same functions answer from
-// <script type="application/json" id="embedded">, so nobody else knows which page it is.
+// The only module that asks the server. The page carries the run, an exported one all that can be
+// asked, in <script type="application/json" id="embedded">: nobody else knows which page it is.
 // Hides addresses, what was answered lately, and telling people when nothing answers.
 // All that is said either way is described in pipeline/inspect/messages.py.
 
 const KEPT = 60; // answers about frames and maps
 const MARKS = "api/marks";
-const box = document.getElementById("embedded");
-const embedded = box && JSON.parse(box.textContent);
+const carried = JSON.parse(document.getElementById("embedded").textContent);
+const embedded = carried.frames ? carried : null;
 
 /** Whether this page was exported: no server, no marks, no exports. */
 export const exported = embedded !== null;
@@ -61,8 +61,13 @@ function remembered(path) {
   return answer;
 }
 
+/** What the page is about. */
+export function theRun() {
+  if (carried.trouble) throw new Error(carried.trouble);
+  return carried.run;
+}
+
 export const ask = {
-  run: async () => embedded?.run ?? fetched("api/run"),
   frames: async (pair) => embedded?.frames[pair] ?? fetched(`api/frames?pair=${pair}`),
   frame: async (index, pair) =>
     embedded?.frame[pair][index] ?? remembered(`api/frame/${index}?pair=${pair}`),

@@ -135,8 +135,7 @@ const sharpen = afterPause(200, async () => {
 
 /** Ask for a frame before anything else is known, so that it is here early. */
 export function early(index, pair) {
-  loaded(picture(index, SIDE));
-  ask.frame(index, pair).catch(() => null);
+  return Promise.allSettled([loaded(picture(index, SIDE)), ask.frame(index, pair)]);
 }
 
 /** Begin. */

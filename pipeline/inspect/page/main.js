@@ -1,7 +1,7 @@
-// The start: ask for the run, let every part of the page begin, then for the frames. Then what
-// belongs to the page as a whole: its address, its colours, its head.
+// The start: ask for the frames, let every part of the page begin. Then what belongs to the page as
+// a whole: its address, its colours, its head.
 
-import { ask, exported, leftOut, onTrouble } from "uncover/ask";
+import { ask, exported, leftOut, onTrouble, theRun } from "uncover/ask";
 import { startBoxes } from "uncover/boxes";
 import { startClasses } from "uncover/classes";
 import { byId, choose, el, many, unbroken } from "uncover/dom";
@@ -19,6 +19,8 @@ import { startTimeline } from "uncover/timeline";
 
 // Light, dark, or as the system has it; remembered where the browser lets us.
 const KEY = "uncover theme";
+// Milliseconds that the page waits for what it will show: laid out and painted once it is there sooner.
+const UNSEEN = 300;
 const dark = matchMedia("(prefers-color-scheme: dark)");
 let wanted = "auto";
 
@@ -27,30 +29,28 @@ onTrouble((words) => {
   byId("alert").hidden = !words;
 });
 
-startTheme();
-start().catch((error) => {
-  nothing(`This page could not start. ${error.message}`);
-  document.documentElement.dataset.ready = "1";
-  console.debug(error);
-});
-
 async function start() {
-  const run = await ask.run();
+  const run = theRun();
   set({ run });
   describe(run);
   notify(run);
   if (!run.frames) return empty(run);
   const told = fromAddress(run);
-  early(told.frame, told.pair); // while all frames are on their way
+  const frames = ask.frames(told.pair);
+  const first = Promise.allSettled([frames, early(told.frame, told.pair)]);
   set({ frame: told.frame, map: told.map, method: told.method, levels: told.levels, filter: told.filter });
   const marks = ask.marks().catch(() => null); // people have been told
+  await Promise.race([first, pause(UNSEEN)]);
   begin();
-  await choosePair(told.pair, told);
+  await choosePair(told.pair, told, frames);
   const known = await marks;
   set(known ? { marks: known.marks } : { marksLost: true });
 }
 
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
 function begin() {
+  byId("desk").hidden = false;
   startStage();
   startHeat();
   startBoxes();
@@ -122,6 +122,7 @@ function notice(words, more = null) {
 }
 
 function empty(run) {
+  byId("desk").hidden = false;
   nothing(run.complete
     ? "This run has no frames: nothing was read, so there is nothing to look at."
     : "There are no frames yet. Read again when the run has come further.");
@@ -238,3 +239,11 @@ function startTheme() {
   dark.addEventListener("change", showTheme);
   showTheme();
 }
+
+startTheme();
+start().catch((error) => {
+  byId("desk").hidden = false;
+  nothing(`This page could not start. ${error.message}`);
+  document.documentElement.dataset.ready = "1";
+  console.debug(error);
+});

@@ -24,6 +24,7 @@ const root = byId("stage");
 /** @returns {Pane} */
 function makePane(first) {
   const plain = el("img", { alt: first ? "Frame" : "", draggable: "false" });
+  if (first) plain.setAttribute("elementtiming", "picture"); // when it was painted, for who measures
   const grey = el("img", { alt: "", class: "grey", draggable: "false" });
   const heat = el("canvas", { "aria-hidden": "true" });
   const hot = el("div", { class: "hot", hidden: true }, grey, heat);

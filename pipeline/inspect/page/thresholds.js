@@ -11,9 +11,9 @@ const STAGES = [
   { key: "fallback", of: "fallback_conf", floor: "fallback_floor", boxes: "second", hue: "recovered", box: "stage-2" },
 ];
 
-/** Look at other detectors, at thresholds of their own or at given ones. */
-export async function choosePair(number, at = {}) {
-  const frames = await ask.frames(number);
+/** Look at other detectors, at thresholds of their own or at given ones; their frames may be on their way. */
+export async function choosePair(number, at = {}, asked = ask.frames(number)) {
+  const frames = await asked;
   const chosen = state.run.pairs[number];
   const method = chosen.undrawn ? "" : state.method; // what it cannot draw is not asked for
   const believed = { conf: at.conf ?? chosen.conf, fallback: at.fallback ?? chosen.fallback_conf };
