@@ -98,9 +98,10 @@ def test_it_is_a_detector_like_the_two_stages(tmp_path, pictures):
     assert faces.to_ultralytics().boxes.shape[0] == len(faces)
 
 
-def test_a_batch_says_what_each_picture_says_alone(tmp_path, pictures):
+@pytest.mark.parametrize("labels", ["kept", "dropped"])
+def test_a_batch_says_what_each_picture_says_alone(tmp_path, pictures, labels):
     """Whatever shapes are mixed in it."""
-    detector = NeonatalDetector.load(save(tmp_path / "n.pt"), device="cpu")
+    detector = NeonatalDetector.load(save(tmp_path / "n.pt", labels=labels), device="cpu")
     together = [faces for _, faces in detector.stream(str(pictures), batch=8)]
     alone = [detector(frame.picture) for frame, _ in detector.stream(str(pictures), batch=1)]
 
@@ -110,8 +111,9 @@ def test_a_batch_says_what_each_picture_says_alone(tmp_path, pictures):
         assert np.allclose(one.scores, other.scores, atol=1e-4)
 
 
-def test_why_a_face_was_missed():
-    model = network()
+@pytest.mark.parametrize("labels", ["kept", "dropped"])
+def test_why_a_face_was_missed(labels):
+    model = network(labels=labels)
     stage = Stage1(Trained(model), 64)
     picture = np.full((64, 64, 3), 128, np.uint8)
     unsure = NeonatalDetector(stage, 1.0)(picture)
@@ -147,19 +149,30 @@ def test_its_heatmaps_are_those_of_plain_gradients(settings):
         assert torch.allclose(ours[:, 0], expected.detach(), atol=1e-5)
 
 
+@pytest.mark.parametrize("labels", ["kept", "dropped"])
 @torch.no_grad()
-def test_the_evidence_of_a_kept_anchor_is_what_the_second_step_says():
-    stage = Stage1(Trained(network()), 128)
+def test_the_evidence_is_that_of_the_step_with_the_last_word(labels):
+    """Of a kept anchor, of those dropped near it, and of all that nobody looked at again."""
+    stage = Stage1(Trained(network(labels=labels)), 128)
     looked = next(stage.look([stage.load(np.full((128, 128, 3), 99, np.uint8))]))
-    seen = looked.levels[0]
+    network_, seen = stage.network.model, looked.levels[0]
+    torch.nn.init.zeros_(network_.first[0].weight)
+    torch.nn.init.constant_(network_.first[0].bias, -20)
     seen.logits.fill_(-20)
     seen.logits[0, 1, 4, 5] = 3
     (found,) = stage.network.evidence(looked.levels)[0].logits[0]
     cell = torch.zeros(1, *found.shape, dtype=torch.bool)
     cell[0, 4, 5] = True
+    again = seen.second(seen.features, seen.lateral, cell)[0]
+    near = torch.zeros_like(cell[0])
+    near[2:7, 3:8] = True
 
-    assert found[4, 5] == seen.second(seen.features, seen.lateral, cell)[0, 1, 4, 5] != 3
-    assert (found[~cell[0]] == -20).all()
+    if labels == "kept":
+        assert found[4, 5] == again[1, 4, 5] != 3
+        assert (found[~cell[0]] == -20).all()
+    else:
+        assert torch.equal(found[near & ~cell[0]], again.amax(dim=0)[near & ~cell[0]])
+        assert (found[~near] == -20).all()
 
 
 def detections(*faces, how=None, reason=""):

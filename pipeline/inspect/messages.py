@@ -162,11 +162,19 @@ class Change(TypedDict):
     note: str | None  # none: as it was
 
 
-class Carried(TypedDict, total=False):
-    """What a served page knows before it asks: one of these."""
+class Known(TypedDict):
+    """What a served page knows before it asks."""
 
     run: Run
+
+
+class Trouble(TypedDict):
+    """Or this."""
+
     trouble: str  # why the run cannot be read any more
+
+
+Carried = Known | Trouble
 
 
 class Embedded(TypedDict):

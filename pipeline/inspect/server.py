@@ -80,13 +80,14 @@ class Server:
         )
 
     def _carried(self) -> Carried:
-        with self.lock:
-            try:
+        try:
+            with self.lock:
                 if self.room.changed:
                     self.room, self.said = self.reread(), {}
-            except UserError as error:
-                return {"trouble": str(error)}
-            return {"run": self.room.run()}
+                room = self.room
+            return {"run": room.run()}
+        except (UserError, OSError) as error:
+            return {"trouble": str(error)}
 
     def _frames(self, request: Request) -> Response:
         with self.lock:

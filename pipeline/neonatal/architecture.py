@@ -25,7 +25,8 @@ class Architecture:
     """Of every level of the pyramid."""
 
     hcc: bool = True
-    """Hierarchical contextual classification: a second classifier on what the first leaves."""
+    """Hierarchical contextual classification: a second classifier, which sees more around, on what
+    the first has dropped or kept (--labels)."""
 
     quality: Quality = "diou"
     """What else is predicted of each box, and ranks it: distance IoU (DAN), IoU, or nothing."""

@@ -31,13 +31,10 @@ class Windows:
         own = cells % (height * width)
         return cls(cells[:, None] + apart.index_select(0, own), inside.index_select(0, own))
 
-    def each_once(self, like: Tensor) -> tuple[Tensor, Tensor]:
+    def each_once(self) -> tuple[Tensor, Tensor]:
         """The cells (N,) of the windows, ascending; which of them (M, K) each place is."""
-        batch, _, height, width = like.shape
-        there = torch.zeros(batch * height * width, dtype=torch.bool, device=like.device)
-        there[self.cells.flatten()] = True
-        (cells,) = there.nonzero(as_tuple=True)
-        return cells, (there.cumsum(0) - 1)[self.cells]
+        cells, places = torch.unique(self.cells, return_inverse=True)
+        return cells, places
 
     def of(self, values: Tensor) -> Tensor:
         """Values (B, C, H, W) in the windows: (M, K, C); beyond the border, any."""
@@ -66,7 +63,7 @@ def overlap(cells: Tensor, side: int, features: Tensor) -> bool:
     return len(cells) * side**2 > batch * height * width
 
 
-@lru_cache(maxsize=128)  # five levels of more shapes than letterboxed pictures come in
+@lru_cache(maxsize=128)  # five levels of what letterboxed pictures come in, up to 832 pixels
 def _neighbours(height: int, width: int, side: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Of each cell of a picture what to add (H * W, K) for its neighbours, and if inside."""
     reach = torch.arange(side, device=device) - side // 2
@@ -76,4 +73,4 @@ def _neighbours(height: int, width: int, side: int, device: torch.device) -> tup
     inside = (held == rows)[:, None, :, None] & (across == columns)[None, :, None, :]
     cells = held[:, None, :, None] * width + across[None, :, None, :]  # (H, W, side, side)
     own = torch.arange(height * width, device=device)
-    return cells.view(-1, side**2) - own[:, None], inside.view(-1, side**2, 1)
+    return (cells.view(-1, side**2) - own[:, None]).int(), inside.view(-1, side**2, 1)

@@ -13,7 +13,7 @@ from pipeline.neonatal.cells import asked, rows_of
 from pipeline.neonatal.loss import CODER
 from pipeline.neonatal.network import Level
 
-LIKELY = 0.02  # where quality ranks, what is less probable is no candidate, as for RetinaFace
+LIKELY = 0.02  # what is less probable is no candidate, as for RetinaFace
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,12 @@ def answers(
 
     ``most``: faces of a picture; ``into_nms``: anchors of it among which they are sought.
 
-    Without a predicted quality, or with alpha 1, the score is the probability itself. With it, what
-    is less probable than LIKELY is no candidate, however good its box.
+    Without a predicted quality, or with alpha 1, the score is the probability itself. What is less
+    probable than LIKELY is no candidate, however good its box.
     """
     height, width = (side * STRIDES[0] for side in levels[0].features.shape[-2:])
     alpha = 1.0 if levels[0].quality is None else alpha
-    least = conf
-    if alpha < 1:
-        least = max(LIKELY, conf ** (1 / alpha) if alpha else 0.0)  # the quality is 1 at most
+    least = max(LIKELY, conf ** (1 / alpha) if alpha else 0.0)  # the quality is 1 at most
     found = [
         _of_level(level, own, least, ranked=alpha < 1)
         for level, own in zip(levels, anchors, strict=True)

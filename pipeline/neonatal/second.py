@@ -1,4 +1,4 @@
-"""The second step of HCC: what the first step kept is looked at again, with what lies around it.
+"""The second step of HCC: where the first step kept an anchor, more is looked at, and once more.
 
 The places of kept anchors and their neighbourhoods are masks; each multiplies the features that the
 level got from the backbone, and all are added to its own. On that a small classifier works: its
@@ -43,14 +43,10 @@ class Second(nn.Module):
 
     def forward(self, features: Tensor, lateral: Tensor, kept: Tensor) -> Tensor:
         """Logits (B, A, H, W) everywhere; ``kept`` (B, H, W) tells where an anchor was kept."""
-        return self.classified(self.seen(features, lateral, kept))
-
-    def seen(self, features: Tensor, lateral: Tensor, kept: Tensor) -> Tensor:
-        """What the classifier works on (B, C, H, W): the level, and what the masks let through."""
-        return features + lateral * self._masks(kept, features)
+        return self.classified(features + lateral * self.masks(kept, features))
 
     def classified(self, seen: Tensor) -> Tensor:
-        """Logits (B, A, H, W) of that."""
+        """Logits (B, A, H, W) of the level's features and those that the masks let through."""
         logits: Tensor = self.logits(functional.relu(self.hidden(seen)))
         return logits
 
@@ -59,11 +55,11 @@ class Second(nn.Module):
         (cells,) = kept.flatten().nonzero(as_tuple=True)
         if not len(cells):
             return cells, features.new_zeros(0, ANCHORS)
-        masks = self._masks(kept, features)
+        masks = self.masks(kept, features)
         if self.calls_back:
             (cells,) = masks.flatten().nonzero(as_tuple=True)
         outer = Windows.around(cells, 3, features)
-        behind, places = outer.each_once(features)  # where hidden features are needed
+        behind, places = outer.each_once()  # where hidden features are needed
         if overlap(behind, 3, features):
             return cells, rows_of(self.classified(features + lateral * masks))[cells]
         inner = Windows.around(behind, 3, features)
@@ -71,7 +67,8 @@ class Second(nn.Module):
         hidden = functional.relu(summed(self.hidden, seen * inner.inside))
         return cells, summed(self.logits, hidden[places] * outer.inside)
 
-    def _masks(self, kept: Tensor, like: Tensor) -> Tensor:
+    def masks(self, kept: Tensor, like: Tensor) -> Tensor:
+        """How often each cell (B, 1, H, W) is let through, where ``kept`` (B, H, W) was."""
         return masks_of(kept[:, None].to(like), self.reach)
 
     def judged(self, first: Tensor, said: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,6 +76,10 @@ class Second(nn.Module):
         if self.calls_back:
             return torch.where(kept, first, said), torch.ones_like(kept)
         return said, kept
+
+    def judges(self, kept: Tensor, near: Tensor) -> Tensor:
+        """Of which anchors (B, A, H, W) it has the last word; ``near`` (B, 1, H, W) kept ones."""
+        return ~kept & near if self.calls_back else kept
 
 
 def masks_of(kept: Tensor, reach: Sequence[int]) -> Tensor:

@@ -13,7 +13,7 @@ from pipeline.devices import device_of
 from pipeline.errors import UserError
 from pipeline.neonatal import files
 from pipeline.neonatal.anchors import Anchors
-from pipeline.neonatal.architecture import STRIDES
+from pipeline.neonatal.architecture import ANCHORS, STRIDES
 from pipeline.neonatal.decode import answers
 from pipeline.neonatal.network import Level, Network
 from pipeline.neonatal.second import AROUND, Second
@@ -72,14 +72,13 @@ class Trained:
     def evidence(self, levels: Sequence[Level]) -> list[cam.Level]:
         """What the class logits follow from: of each cell the best of its anchors counts.
 
-        Where a level has two steps, the second is explained, on the features that it works on;
-        of a cell where nothing was kept, how much it counts is still the first's to say. (A second
-        step that only calls back has no say in what was kept: there the first is explained.)
+        Where a level has two steps, each anchor is explained by the one that has its last word. Of
+        what neither judged, how much it counts is the first's to say.
         """
         return [
-            self._both(level, level.second)
-            if level.second is not None and not level.second.calls_back
-            else self._first(level, number)
+            self._first(level, number)
+            if level.second is None
+            else self._both(level, level.second, number)
             for number, level in enumerate(levels)
         ]
 
@@ -89,17 +88,24 @@ class Trained:
         logits = level.logits.amax(dim=1, keepdim=True)
         return cam.Level(level.features, level.features, logits, branch)
 
-    def _both(self, level: Level, second: Second) -> cam.Level:
-        kept = second.kept(level.logits)  # (B, A, H, W)
-        seen = second.seen(level.features, level.lateral, kept.any(dim=1))
-        said = second.classified(seen)
-        # Of a dropped anchor the second step knows nothing: there the first has had its say.
-        logits = torch.where(kept, said, level.logits).amax(dim=1, keepdim=True)
+    def _both(self, level: Level, second: Second, number: int) -> cam.Level:
+        """What both steps work on lies behind each other as channels, so that a window is enough.
+
+        First the level's own features, then those that the masks let through, and last which
+        anchors are the second's.
+        """
+        head, channels = self.model.first[number], level.features.shape[1]
+        kept = second.kept(level.logits)
+        masks = second.masks(kept.any(dim=1), level.features)
+        whose = second.judges(kept, masks > 0)
+        seen = torch.cat([level.features, level.lateral * masks, whose.to(masks)], dim=1)
 
         def tail(part: Tensor) -> Tensor:
-            return second.classified(part).amax(dim=1, keepdim=True)
+            own, through, whose = torch.split(part, [channels, channels, ANCHORS], dim=1)
+            said = torch.where(whose > 0, second.classified(own + through), head(own))
+            return said.amax(dim=1, keepdim=True)
 
-        return cam.Level(seen, seen, logits, cam.Branch(tail, AROUND))
+        return cam.Level(seen, seen, tail(seen), cam.Branch(tail, AROUND))
 
 
 def open_neonatal(weights: Path, device: str, imgsz: int = 0, half: bool = False) -> Stage1:

@@ -49,7 +49,7 @@ def _importmap() -> str:
 
 
 def _filled(policy: str, told: str, carried: Carried | Embedded) -> str:
-    """``told`` stands in each element that the policy wants to be told apart."""
+    """``told`` stands in each element that the policy lets pass for it."""
     text = files()["index.html"].decode()
     # No text of the run may end the element that holds it.
     inside = json.dumps(carried, separators=(",", ":")).replace("<", "\\u003c")
@@ -57,7 +57,7 @@ def _filled(policy: str, told: str, carried: Carried | Embedded) -> str:
         "policy": policy,
         "importmap": f'<script type="importmap"{told}>{_importmap()}</script>',
         "style": f"<style{told}>{files()['style.css'].decode()}</style>",
-        "embedded": f'<script type="application/json" id="embedded"{told}>{inside}</script>',
+        "embedded": f'<script type="application/json" id="embedded">{inside}</script>',
         "start": f'<script type="module"{told}>import "uncover/main";</script>',
     }
     for name, content in places.items():

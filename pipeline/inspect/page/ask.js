@@ -63,8 +63,9 @@ function remembered(path) {
 
 /** What the page is about. */
 export function theRun() {
-  if (carried.trouble) throw new Error(carried.trouble);
-  return carried.run;
+  if (!carried.trouble) return carried.run;
+  tell(carried.trouble);
+  throw new Error(carried.trouble);
 }
 
 export const ask = {

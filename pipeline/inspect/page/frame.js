@@ -107,6 +107,7 @@ export function nothing(words) {
   byId("nothing").textContent = words;
   byId("nothing").hidden = !words;
   byId("stage").classList.toggle("bare", Boolean(words));
+  if (words) byId("desk").hidden = false;
 }
 
 /** The frames that probably come next. */
@@ -133,7 +134,7 @@ const sharpen = afterPause(200, async () => {
   for (const pane of panes) for (const one of [pane.plain, pane.grey]) one.src = source;
 });
 
-/** Ask for a frame before anything else is known, so that it is here early. */
+/** Ask for a frame before anything else is known, so that it is here early; done when it is, or cannot be had. */
 export function early(index, pair) {
   return Promise.allSettled([loaded(picture(index, SIDE)), ask.frame(index, pair)]);
 }

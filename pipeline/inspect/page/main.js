@@ -43,6 +43,7 @@ async function start() {
   await Promise.race([first, pause(UNSEEN)]);
   begin();
   await choosePair(told.pair, told, frames);
+  performance.mark("all frames"); // are decided and counted, for who measures
   const known = await marks;
   set(known ? { marks: known.marks } : { marksLost: true });
 }
@@ -122,7 +123,6 @@ function notice(words, more = null) {
 }
 
 function empty(run) {
-  byId("desk").hidden = false;
   nothing(run.complete
     ? "This run has no frames: nothing was read, so there is nothing to look at."
     : "There are no frames yet. Read again when the run has come further.");
@@ -242,7 +242,6 @@ function startTheme() {
 
 startTheme();
 start().catch((error) => {
-  byId("desk").hidden = false;
   nothing(`This page could not start. ${error.message}`);
   document.documentElement.dataset.ready = "1";
   console.debug(error);
