@@ -9,6 +9,17 @@ from tiny_head import Head
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _small_plots():
+    """Ultralytics draws its curves for print: a third of the time of all small trainings."""
+    from matplotlib.figure import Figure
+
+    with pytest.MonkeyPatch.context() as patch:
+        whole = Figure.savefig
+        patch.setattr(Figure, "savefig", lambda *a, **k: whole(*a, **(k | {"dpi": 40})))
+        yield
+
+
 @pytest.fixture
 def shared_data():
     """Real annotated photographs, where they are at hand; users do not have them."""
