@@ -14,9 +14,14 @@ def _small_plots():
     """Ultralytics draws its curves for print: a third of the time of all small trainings."""
     from matplotlib.figure import Figure
 
+    whole = Figure.savefig
+
+    def saved(self, *given, **named):
+        theirs = named.get("dpi", 0) >= 200  # ours are for the screen
+        return whole(self, *given, **(named | {"dpi": 40} if theirs else named))
+
     with pytest.MonkeyPatch.context() as patch:
-        whole = Figure.savefig
-        patch.setattr(Figure, "savefig", lambda *a, **k: whole(*a, **(k | {"dpi": 40})))
+        patch.setattr(Figure, "savefig", saved)
         yield
 
 
