@@ -360,3 +360,18 @@ def test_weights_of_a_yolo_are_refused_with_words(home, pictures, weights):
     swapped = of("two-stage", weights) | {"stage1": weights["neonatal"]}
     with pytest.raises(UserError, match="--detector neonatal"):
         Detect((str(pictures),), **swapped).run()
+
+
+@pytest.mark.parametrize("words", ["root:x:0", "GIF89", "e,pochs", "(", "a,b", "hello"])
+def test_a_file_that_is_no_weights_is_told_whatever_it_begins_with(tmp_path, words):
+    (tmp_path / "n.pt").write_text(words)
+    with pytest.raises(UserError, match="no weights of the neonatal detector"):
+        NeonatalDetector.load(str(tmp_path / "n.pt"), device="cpu")
+
+
+def test_weights_that_hold_what_is_no_number_are_damaged(tmp_path):
+    made = network()
+    made.first[2].weight.data[0, 3] = float("nan")
+    files.publish(tmp_path / "n.pt", made, {"imgsz": 64, "alpha": 0.5, "threshold": 0.3})
+    with pytest.raises(UserError, match=r"damaged: first\.2\.weight"):
+        NeonatalDetector.load(str(tmp_path / "n.pt"), device="cpu")

@@ -1,6 +1,7 @@
 """Weights on disk: tensors in half precision, and how they are to be used; no code."""
 
 import pickle
+import struct
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,7 +17,11 @@ from pipeline.runs import Json
 KIND = "neonatal"
 HUB = "hub"  # in the place of a file: torchvision's own, from the network
 _MODELS = {"resnet50": "resnet50", "resnet18": "resnet18", "mobilenet_v3": "mobilenet_v3_large"}
-_NO_TENSORS = (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError)
+# What torch says of a file that is none of its own depends on the first letters of it.
+_NO_TENSORS = (
+    *(RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError),
+    *(AttributeError, AssertionError, struct.error),
+)
 _TOP = ("fc.", "classifier.")  # of a backbone: what knows the classes of ImageNet
 
 
@@ -50,6 +55,9 @@ def load(path: Path) -> tuple[Network, Json]:
         network.load_state_dict(content["state"])
     except _NO_TENSORS as error:
         raise UserError(f"{path}: damaged, or of another version: {_first_line(error)}") from error
+    for name, each in network.state_dict().items():
+        if not each.isfinite().all():
+            raise UserError(f"{path}: damaged: {name} holds what is no number")
     return network, said
 
 
