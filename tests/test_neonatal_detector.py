@@ -1,10 +1,12 @@
 """The neonatal detector at work: faces, heatmaps, runs; alone and beside the two stages."""
 
+import base64
 import csv
 import json
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -29,6 +31,7 @@ from pipeline.detections import (
 from pipeline.errors import UserError
 from pipeline.evaluate import Evaluate
 from pipeline.inspect import detected, record
+from pipeline.inspect.room import Room
 from pipeline.inspect.truth import ByPlace
 from pipeline.neonatal import files
 from pipeline.neonatal.architecture import Architecture
@@ -375,3 +378,26 @@ def test_weights_that_hold_what_is_no_number_are_damaged(tmp_path):
     files.publish(tmp_path / "n.pt", made, {"imgsz": 64, "alpha": 0.5, "threshold": 0.3})
     with pytest.raises(UserError, match=r"damaged: first\.2\.weight"):
         NeonatalDetector.load(str(tmp_path / "n.pt"), device="cpu")
+
+
+@pytest.mark.slow
+def test_the_heat_of_a_found_face_lies_on_it(home):
+    """Of the shipped weights, by the method that the page takes of itself."""
+    window, _ = next(iter(samples.faces()))
+    window = cv2.resize(window, (200, 200))
+    picture = np.full((480, 640, 3), 120, np.uint8)
+    picture[150:350, 300:500] = window
+    images.write(home / "p.png", picture)
+    room = Room(Detect((str(home / "p.png"),), "p", detector="neonatal", device="cpu").run())
+    (face, *_) = room.record.shots[0].said[0].first
+    told = room.atlas.maps(0, 0, "", ())
+    heat = np.frombuffer(base64.b64decode(told["average"]), np.uint8).astype(float)
+    heat = heat.reshape(told["height"], told["width"])
+    left, top, wide, high = told["place"]
+    x, y = np.meshgrid(np.arange(heat.shape[1]), np.arange(heat.shape[0]))
+    x, y = (x + 0.5 - left) / wide * 640, (y + 0.5 - top) / high * 480
+    x1, y1, x2, y2 = face["box"]
+    inside = (x > x1) & (x < x2) & (y > y1) & (y < y2)
+
+    assert 300 < (x1 + x2) / 2 < 500
+    assert heat[inside].mean() > 5 * heat[~inside].mean()
