@@ -357,11 +357,11 @@ def dense(levels, anchors, alpha, conf):
                 scores = torch.where(kept, second, 0)
             else:  # what was dropped near a kept cell is judged again
                 scores = torch.where(kept, scores, torch.where(near, second, 0))
+        likely = scores >= LIKELY
         if level.quality is not None:
             quality = level.quality(level.features).sigmoid()
-            ranked = scores**alpha * quality ** (1 - alpha)
-            scores = torch.where(scores >= LIKELY, ranked, 0)
-        scores = torch.where(scores >= LIKELY, scores, 0) if level.quality is None else scores
+            scores = scores**alpha * quality ** (1 - alpha)
+        scores = torch.where(likely, scores, 0)
         scores, deltas = flat(scores, 1)[..., 0], flat(level.deltas, 4)
         for picture in range(len(scores)):
             boxes_ = CODER.decode_single(deltas[picture], own)

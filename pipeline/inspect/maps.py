@@ -68,7 +68,7 @@ class Artist:
     def usual(self) -> Recipe:
         """How stage 2 is shown what stage 1 saw, if there is one; else as the logits are made up.
 
-        Grad-CAM++, which stage 2 learns from best, keeps no sign of a feature's place: of the
+        Grad-CAM++, which stage 2 learns from best, weighs a channel alike everywhere: of the
         neonatal detector it shows the ground as evidence, and the face as a hole in it.
         """
         from pipeline import yolo

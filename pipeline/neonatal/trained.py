@@ -101,8 +101,8 @@ class Trained:
         seen = torch.cat([level.features, level.lateral * masks, whose.to(masks)], dim=1)
 
         def tail(part: Tensor) -> Tensor:
-            own, through, whose = torch.split(part, [channels, channels, ANCHORS], dim=1)
-            said = torch.where(whose > 0, second.classified(own + through), head(own))
+            own, through, again = torch.split(part, [channels, channels, ANCHORS], dim=1)
+            said = torch.where(again > 0, second.classified(own + through), head(own))
             return said.amax(dim=1, keepdim=True)
 
         return cam.Level(seen, seen, tail(seen), cam.Branch(tail, AROUND))
