@@ -5,6 +5,9 @@ carries its name (``cxcywh`` is centre and size, as a share of the picture where
 file is meant). Every function takes (N, 4) for N = 0, 1 or many and returns a new array.
 """
 
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,8 +23,8 @@ def as_boxes(values: object) -> Boxes:
 
 def area(boxes: Boxes) -> NDArray[np.float32]:
     """Areas (N,); a box turned inside out has none."""
-    width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
-    return np.asarray(np.clip(width, 0, None) * np.clip(height, 0, None))
+    sides = np.maximum(boxes[..., 2:] - boxes[..., :2], 0)
+    return np.asarray(sides[..., 0] * sides[..., 1])
 
 
 def clip(boxes: Boxes, width: float, height: float) -> Boxes:
@@ -30,9 +33,9 @@ def clip(boxes: Boxes, width: float, height: float) -> Boxes:
 
 
 def intersect(boxes: Boxes, other: Boxes) -> Boxes:
-    """The common part of each box with ``other`` (1 or N boxes); may be inside out."""
-    low = np.maximum(boxes[:, :2], other[:, :2])
-    return np.concatenate([low, np.minimum(boxes[:, 2:], other[:, 2:])], axis=1)
+    """The common part of each box with ``other`` (any shapes that broadcast); may be inside out."""
+    low = np.maximum(boxes[..., :2], other[..., :2])
+    return np.concatenate([low, np.minimum(boxes[..., 2:], other[..., 2:])], axis=-1)
 
 
 def at_least(boxes: Boxes, side: float) -> NDArray[np.bool_]:
@@ -42,11 +45,27 @@ def at_least(boxes: Boxes, side: float) -> NDArray[np.bool_]:
 
 def iou(boxes: Boxes, others: Boxes) -> NDArray[np.float32]:
     """Intersection over union of every box with every other: (N, M)."""
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    common = np.clip(high - low, 0, None).prod(axis=2)
-    union = area(boxes)[:, None] + area(others)[None, :] - common
-    return np.asarray(np.divide(common, union, out=np.zeros_like(common), where=union > 0))
+    return _iou(boxes[:, None], others[None])
+
+
+def overlapping(
+    groups: Sequence[Sequence[object]], opposite: Sequence[Sequence[object]], least: float
+) -> Iterator[tuple[int, int, int, float]]:
+    """Which boxes of many small groups overlap by ``least`` with boxes of the group opposite.
+
+    Group, box, other and IoU of each such pair: thousands of groups cost little more than one.
+    """
+    counts, against = (np.array([len(each) for each in side], int) for side in (groups, opposite))
+    boxes, others = (as_boxes(list(chain.from_iterable(side))) for side in (groups, opposite))
+    meets = np.repeat(against, counts)  # so many others each box is held against
+    box = np.repeat(np.arange(len(boxes)), meets)
+    other = np.arange(len(box)) - np.repeat(_begins(meets), meets)
+    group = np.repeat(np.repeat(np.arange(len(counts)), counts), meets)
+    overlap = _iou(boxes[box], others[_begins(against)[group] + other])
+    near = overlap >= least
+    group, box, other, overlap = group[near], box[near], other[near], overlap[near]
+    box -= _begins(counts)[group]
+    return zip(group.tolist(), box.tolist(), other.tolist(), overlap.tolist(), strict=True)
 
 
 def from_xywh(boxes_xywh: Boxes) -> Boxes:
@@ -103,3 +122,14 @@ def around(points: NDArray[np.floating]) -> Boxes:
     if len(placed) == 0:
         return as_boxes([])
     return as_boxes(np.concatenate([placed.min(axis=0), placed.max(axis=0)]))
+
+
+def _iou(boxes: Boxes, others: Boxes) -> NDArray[np.float32]:
+    common = area(intersect(boxes, others))
+    union = area(boxes) + area(others) - common
+    return np.asarray(np.divide(common, union, out=np.zeros_like(common), where=union > 0))
+
+
+def _begins(counts: NDArray[np.int_]) -> NDArray[np.int_]:
+    """Where each group begins in a row of them all."""
+    return np.cumsum(counts) - counts

@@ -63,6 +63,20 @@ def test_iou_is_torchvisions(boxes, others):
     np.testing.assert_allclose(box.iou(boxes, others), expected, atol=1e-4)
 
 
+@given(st.lists(st.tuples(some_boxes, some_boxes), max_size=5), st.sampled_from([0.0, 0.3, 0.5]))
+def test_many_groups_at_once_are_each_group_alone(groups, least):
+    """The same pairs and the same IoU as of one group after another, in their order."""
+    alone = [
+        (number, row, column, overlap[row, column])
+        for number, (boxes, others) in enumerate(groups)
+        for overlap in [box.iou(boxes, others)]
+        for row, column in zip(*np.nonzero(overlap >= least), strict=True)
+    ]
+    lefts, rights = ([pair[side].tolist() for pair in groups] for side in (0, 1))
+
+    assert list(box.overlapping(lefts, rights, least)) == alone
+
+
 def test_iou_of_a_box_without_area_is_zero():
     """Two empty boxes share nothing, rather than not-a-number."""
     empty = box.as_boxes([[5, 5, 5, 5]])

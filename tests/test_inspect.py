@@ -31,7 +31,7 @@ from pipeline.inspect.command import Inspect
 from pipeline.inspect.maps import METHODS
 from pipeline.inspect.marks import Notebook, parsed
 from pipeline.inspect.pictures import Gone, sorry
-from pipeline.inspect.record import At, Said, case, decided
+from pipeline.inspect.record import Answered, At, Said, cases, decided
 from pipeline.inspect.room import Room
 from pipeline.inspect.truth import open_truth
 from pipeline.journal import Journal
@@ -90,7 +90,7 @@ def test_what_is_believed_at_two_thresholds_is_what_the_fallback_says(
         known = vars(expected) | {"best": dict.fromkeys(PARTS, 0.5)}
         expected = detector._recovered(Detections(**known), found(second, 0))
     row = json.loads(json.dumps(results.row(Frame(None, "a", "a"), expected, 0)))
-    one = case(Said(row["first"], row["second"], {}), None)
+    (one,) = cases([Answered(Said(row["first"], row["second"], {}), None, [])])
     mine, new = decided(one, conf, fallback_conf, faces)
 
     assert expected.how == ("found",) * len(mine) + ("recovered",) * len(new)

@@ -146,7 +146,7 @@ class Rows(Sequence[Shot]):
     def _shot(self, row: Json) -> Shot:
         name, source = row["name"], row["source"]
         video = "@" in name
-        file = _file(self.where, source)
+        file = _file(str(self.where), source)
         known = self.truth.of(name, source, file)
         parts: list[Part] = [
             {"part": PARTS.index(each["name"]), "box": each["box"], "score": each["score"]}
@@ -177,7 +177,7 @@ class Rows(Sequence[Shot]):
 
 
 @lru_cache(maxsize=16)  # thousands of frames are of one film
-def _file(where: Path, source: str) -> Path:
+def _file(where: str, source: str) -> Path:
     return where / Path(source).expanduser()
 
 

@@ -16,7 +16,7 @@ from pipeline.boxes import as_boxes
 from pipeline.detections import Detections, How, Parts
 from pipeline.errors import UserError
 from pipeline.images import Picture
-from pipeline.inspect.record import Record, Shot, case, decided
+from pipeline.inspect.record import Answered, Record, Shot, cases, decided
 
 THUMBNAIL = 240  # pixels; smaller pictures must not keep larger ones waiting
 _KEPT = 96 << 20  # bytes of finished pictures
@@ -127,7 +127,7 @@ class Album:
         """All that may be a face, believed or not: who blurs, blurs rather too much."""
         answers = [each for said in shot.said for each in (*said.first, *(said.second or ()))]
         boxes = [each["box"] for each in answers]
-        boxes += (shot.truth or []) + shot.ignored
+        boxes += [*(shot.truth or ()), *shot.ignored]
         placed, seen = as_boxes(boxes), as_boxes([part["box"] for part in shot.parts])
         # Where a face was missed, nobody knows where it is: all is blurred, as if one were held.
         how: How = "found" if self._sure(shot) else "held"
@@ -139,9 +139,10 @@ class Album:
         """Whether a face was found in a frame, by every pair that looked."""
         if shot.outcome is not None:
             return shot.outcome in {"found", "recovered"}
+        said = cases([Answered(each, None, []) for each in shot.said])
         return all(
-            any(decided(case(said, None), pair["conf"], pair["fallback_conf"], pair["faces"]))
-            for said, pair in zip(shot.said, self.record.pairs, strict=True)
+            any(decided(one, pair["conf"], pair["fallback_conf"], pair["faces"]))
+            for one, pair in zip(said, self.record.pairs, strict=True)
         )
 
 

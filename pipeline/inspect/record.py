@@ -1,17 +1,20 @@
 """A run as the page wants it, whichever command made it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from pipeline.boxes import ENOUGH, as_boxes, iou
+from pipeline.boxes import ENOUGH, overlapping
 from pipeline.detections import OUTCOMES, SAME, How, Outcome, outcome_of
 from pipeline.inspect.messages import Case, Frame, Frames, Pair, Part, Scored
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 NOWHERE = -1  # in the place of a truth: a face that counts neither way
 
 
@@ -23,8 +26,7 @@ class Said(NamedTuple):
     best: dict[str, float]  # the best score of every part, where it was kept
 
 
-@dataclass(frozen=True)
-class Shot:
+class Shot(NamedTuple):
     """One frame of a run."""
 
     name: str  # unique in its run
@@ -40,12 +42,12 @@ class Shot:
     said: tuple[Said, ...]  # of each pair
     reason: str = ""
     weak: bool = False
-    parts: list[Part] = field(default_factory=list)
+    parts: Sequence[Part] = ()
     truth: list[list[float]] | None = None  # none: nobody knows
-    ignored: list[list[float]] = field(default_factory=list)  # true faces that count nowhere
+    ignored: Sequence[list[float]] = ()  # true faces that count nowhere
     level: str = ""  # of occlusion; "": nobody knows
-    facts: dict[str, str] = field(default_factory=dict)
-    ms: dict[str, float] = field(default_factory=dict)
+    facts: Mapping[str, str] = _NOTHING
+    ms: Mapping[str, float] = _NOTHING
 
 
 @dataclass(frozen=True)
@@ -141,23 +143,26 @@ def columns(record: Record) -> Columns:
     """What the time line is drawn from."""
     strips, levels, words = dict[str, int](), dict[str, int](), list[str]()
     shared, frames = _empty(), [_empty() for _ in record.pairs]
-    bar = tqdm(record.shots, "reading", unit=" frames", disable=None, leave=False, delay=1)
-    for shot in bar:
-        shared["name"].append(shot.name)
-        if shot.strip not in strips:
-            words.append(shot.source if shot.video else shot.strip)
-        shared["strip"].append(strips.setdefault(shot.strip, len(strips)))
-        shared["number"].append(shot.number if shot.video else None)
-        shared["seconds"].append(shot.seconds)
-        shared["level"].append(levels.setdefault(shot.level, len(levels)) if shot.level else -1)
-        shared["weak"].append(shot.weak)
-        for said, pair, own in zip(shot.said, record.pairs, frames, strict=True):
-            one, outcome = case(said, shot.truth, shot.ignored), shot.outcome
-            if outcome is None:
-                found, new = decided(one, pair["conf"], pair["fallback_conf"], pair["faces"])
-                outcome = outcome_of(_stages(len(found), len(new)))
-            own["case"].append(one)
-            own["outcome"].append(OUTCOMES.index(outcome))
+    shots = iter(tqdm(record.shots, "reading", unit=" frames", disable=None, leave=False, delay=1))
+    while block := list(islice(shots, _BLOCK)):
+        for shot in block:
+            if shot.strip not in strips:
+                strips[shot.strip] = len(strips)
+                words.append(shot.source if shot.video else shot.strip)
+            if shot.level:
+                levels.setdefault(shot.level, len(levels))
+        shared["name"] += [shot.name for shot in block]
+        shared["strip"] += [strips[shot.strip] for shot in block]
+        shared["number"] += [shot.number if shot.video else None for shot in block]
+        shared["seconds"] += [shot.seconds for shot in block]
+        shared["level"] += [levels.get(shot.level, -1) for shot in block]
+        shared["weak"] += [shot.weak for shot in block]
+        for number, (pair, own) in enumerate(zip(record.pairs, frames, strict=True)):
+            answers = [Answered(shot.said[number], shot.truth, shot.ignored) for shot in block]
+            for shot, one in zip(block, cases(answers), strict=True):
+                outcome = _outcome(one, pair) if shot.outcome is None else shot.outcome
+                own["case"].append(one)
+                own["outcome"].append(OUTCOMES.index(outcome))
     labelled = any(each["truths"] is not None for each in frames[0]["case"])
     merged: list[Frames] = [
         {**shared, "case": own["case"], "outcome": own["outcome"]} for own in frames
@@ -166,23 +171,47 @@ def columns(record: Record) -> Columns:
     return Columns(words, list(levels), labelled, merged, places)
 
 
-def case(
-    said: Said, truth: list[list[float]] | None, ignored: list[list[float]] | None = None
-) -> Case:
-    """All that follows from thresholds follows from this."""
-    first = [each["box"] for each in said.first]
-    second = [each["box"] for each in said.second or ()]
-    same: list[list[int]] = [[] for _ in second]
-    if first and second:
-        overlap = iou(as_boxes(second), as_boxes(first))
-        same = [(row >= SAME).nonzero()[0].tolist() for row in overlap]
+_BLOCK = 128  # frames that are worked on at once
+
+
+class Answered(NamedTuple):
+    """What was said of a frame, and what is true of it."""
+
+    said: Said
+    truth: list[list[float]] | None
+    ignored: Sequence[list[float]]
+
+
+def cases(answers: Sequence[Answered]) -> list[Case]:
+    """All that follows from thresholds follows from this, of each frame."""
+    made = [_unmatched(each.said, each.truth) for each in answers]
+    firsts = [[box["box"] for box in each.said.first] for each in answers]
+    seconds = [[box["box"] for box in each.said.second or ()] for each in answers]
+    for frame, box, other, _ in overlapping(seconds, firsts, SAME):
+        made[frame]["same"][box].append(other)
+    truths = [each.truth or [] for each in answers]
+    ignored = [each.ignored for each in answers]
+    for found, hits in (
+        (firsts, [one["hits"] for one in made]),
+        (seconds, [one["fallback_hits"] for one in made]),
+    ):
+        for frame, box, face, overlap in overlapping(found, truths, ENOUGH):
+            hits[frame][box].append([face, round(overlap, 4)])
+        for frame, box, _, overlap in overlapping(found, ignored, ENOUGH):
+            hits[frame][box].append([NOWHERE, round(overlap, 4)])
+    return made
+
+
+def _unmatched(said: Said, truth: list[list[float]] | None) -> Case:
+    """A frame before its boxes are held against each other and against the truth."""
+    second = said.second
     return {
         "first": [each["score"] for each in said.first],
-        "second": None if said.second is None else [each["score"] for each in said.second],
-        "same": same,
+        "second": None if second is None else [each["score"] for each in second],
+        "same": [[] for _ in second or ()],
         "truths": None if truth is None else len(truth),
-        "hits": _hits(first, truth, ignored),
-        "fallback_hits": _hits(second, truth, ignored),
+        "hits": [[] for _ in said.first],
+        "fallback_hits": [[] for _ in second or ()],
     }
 
 
@@ -227,12 +256,12 @@ def frame(record: Record, index: int, pair: int) -> Frame:
         "reason": shot.reason,
         "first": said.first,
         "second": said.second,
-        "parts": shot.parts,
+        "parts": list(shot.parts),
         "best": said.best,
         "truth": shot.truth or [],
         "shown": "original",
-        "facts": shot.facts,
-        "ms": shot.ms,
+        "facts": dict(shot.facts),
+        "ms": dict(shot.ms),
     }
 
 
@@ -254,18 +283,9 @@ def _stages(found: int, new: int) -> list[How]:
     return [*first, *(["recovered"] * new)]  # type: ignore[list-item] # it is one
 
 
-def _hits(
-    found: list[list[float]], truth: list[list[float]] | None, ignored: list[list[float]] | None
-) -> list[list[list[float]]]:
-    """For each box the truths that it may stand for, each with its IoU."""
-    hits: list[list[list[float]]] = [[] for _ in found]
-    for faces, counts in ((truth, True), (ignored, False)):
-        if not found or not faces:
-            continue
-        for own, row in zip(hits, iou(as_boxes(found), as_boxes(faces)), strict=True):
-            for number in (row >= ENOUGH).nonzero()[0].tolist():
-                own.append([number if counts else NOWHERE, round(float(row[number]), 4)])
-    return hits
+def _outcome(one: Case, pair: Pair) -> Outcome:
+    found, new = decided(one, pair["conf"], pair["fallback_conf"], pair["faces"])
+    return outcome_of(_stages(len(found), len(new)))
 
 
 def _any(record: Record, columns: Columns, index: int, at: At) -> bool:

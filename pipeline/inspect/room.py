@@ -1,7 +1,9 @@
 """Everything that can be asked of one run, in the words of the page: a record at work."""
 
 import base64
-from contextlib import suppress
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,7 @@ class Room:
 
     def __init__(self, folder: Path, labels: str = "", *, anonymize: bool = False) -> None:
         self.folder, self.stamp = folder, stamp(folder)
-        with opened.legible(folder):
+        with opened.legible(folder), _uncollected():
             self.record: Record = opened.read(folder, labels)
             self.columns = columns(self.record)
         self.anonymized = anonymize or self.record.anonymized
@@ -81,6 +83,18 @@ class Room:
         elif not self.album.there(shot):
             found["shown"] = "none"
         return found
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector: it would go through all that is read, again and again."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def stamp(folder: Path) -> list[int]:

@@ -41,7 +41,7 @@ class ByPlace:
 
     def of(self, name: str, source: str, file: Path) -> Known | None:
         """Of a picture of a prepared dataset, ``NAME/images/SPLIT/PICTURE``."""
-        if file.parent.parent.name != "images":
+        if file.parts[-3:-2] != ("images",):  # asked for every frame: no paths are made for it
             return None
         root = file.parents[2]
         if root not in self.sets:
