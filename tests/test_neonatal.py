@@ -15,7 +15,7 @@ from pipeline.errors import UserError
 from pipeline.neonatal.anchors import Anchors, Truth, assign, joined
 from pipeline.neonatal.architecture import ANCHORS, STRIDES, Architecture
 from pipeline.neonatal.blocks import flat, head
-from pipeline.neonatal.cells import asked, overlap
+from pipeline.neonatal.cells import asked, chosen, overlap
 from pipeline.neonatal.decode import LIKELY, answers
 from pipeline.neonatal.loss import CODER, counted, dynamic, focal, losses, quality_of
 from pipeline.neonatal.network import Network
@@ -197,7 +197,7 @@ def test_masks_of_a_hand_made_grid(reach):
             own[max(0, row - half) : row + half + 1, max(0, column - half) : column + half + 1] = 1
         expected += own
 
-    assert torch.equal(masks_of(kept, reach)[0, 0], expected)
+    assert torch.equal(masks_of(chosen(kept), reach, kept)[0, 0], expected)
 
 
 @pytest.fixture
@@ -216,7 +216,7 @@ def everywhere(monkeypatch):
 
 @pytest.mark.parametrize("labels", ["kept", "dropped"])
 @pytest.mark.parametrize("reach", [(3,), (3, 5), (7, 1)])
-@pytest.mark.parametrize("count", [0, 1, 3, 12, 40])
+@pytest.mark.parametrize("count", [0, 1, 3, 12, 120])
 def test_the_second_step_at_single_cells_is_the_dense_one(count, reach, labels, everywhere):
     """Borders and corners included; where many are kept it is computed densely."""
     torch.manual_seed(count)
@@ -231,13 +231,13 @@ def test_the_second_step_at_single_cells_is_the_dense_one(count, reach, labels, 
     dense = second(features, lateral, kept).permute(0, 2, 3, 1)
     cells, logits = second.at(features, lateral, kept)
 
-    near = masks_of(kept[:, None].float(), (max(reach),))[:, 0] > 0
+    near = masks_of(chosen(kept), (max(reach),), features)[:, 0] > 0
     judged = near if labels == "dropped" else kept
     assert torch.equal(cells, judged.flatten().nonzero()[:, 0])
     assert torch.allclose(logits, dense[judged], atol=1e-5)
-    behind = masks_of(judged[:, None].float(), (3,)).sum()  # where hidden features are needed
-    assert everywhere["second"] == ([9 * behind > kept.numel()] if count else [])
-    assert count in {0, 12} or everywhere["second"] == [count == 40]
+    behind = masks_of(chosen(judged), (3,), features).sum()  # where hidden features are needed
+    assert everywhere["second"] == ([9 * behind > 2 * kept.numel()] if count else [])
+    assert count in {0, 12} or everywhere["second"] == [count == 120]
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 60])
