@@ -217,8 +217,8 @@ def test_counts_are_those_of_the_run_and_follow_the_thresholds(look, page, run, 
     names = ("found", "recovered", "held", "missed", "unreadable")
     assert counts(page) == {name: own[name] for name in names}
     for conf, fallback_conf in ((0.5, 0.3), (0.95, 0.1), (0.06, 0.9), (0.7, 0.06), (1.0, 1.0)):
-        set_range(page, "Stage 1 threshold", conf)
-        set_range(page, "Stage 2 threshold", fallback_conf)
+        set_range(page, "Threshold of stage 1", conf)
+        set_range(page, "Threshold of stage 2", fallback_conf)
         found, precision, recall = expected_at(room, conf, fallback_conf)
         assert counts(page) == {name: found[name] for name in names}
         told = scores(page)
@@ -228,12 +228,68 @@ def test_counts_are_those_of_the_run_and_follow_the_thresholds(look, page, run, 
     assert counts(page) == {name: own[name] for name in names}
 
 
+def looked_by(folder, detector):
+    """The same run as if another detector had made it."""
+    config = json.loads((folder / "config.json").read_text())
+    config["settings"] |= {"detector": detector, "neonatal": "2" * 64, "neonatal_conf": 0.6}
+    config["settings"] |= {"neonatal_imgsz": 320}
+    config["weights"]["neonatal"] = "own.pt"
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def offered(page, name):
+    return page.get_by_label(name, exact=True).locator("option").all_inner_texts()
+
+
+def test_the_page_of_the_neonatal_detector_speaks_of_no_stages_and_no_parts(look, home):
+    page = look.open(look.serve(looked_by(filmed_run(home), "neonatal")))
+    until(page, "document.querySelector('#maps-words').textContent")
+    seen = page.inner_text("body").lower()
+
+    assert "stage 1" not in seen
+    assert "stage 2" not in seen
+    assert "ten " not in seen
+    assert "threshold of the detector" in seen
+    assert "the detector gives" in seen
+    assert offered(page, "Map") == ["off", "evidence"]
+    assert offered(page, "Levels") == ["all", "P2", "P3", "P4", "P5", "P6"]
+    assert not page.locator("#labels-field").is_visible()
+    for key in ("g", "3"):
+        page.keyboard.press(key)
+    assert page.locator("#map").input_value() == "off"
+    assert not page.locator("#ten").is_visible()
+    page.keyboard.press("h")
+    assert page.locator("#map").input_value() == "average"
+
+
+def test_each_way_to_read_a_run_of_both_has_its_own_words(look, home):
+    """Together, the two stages, the neonatal detector; what one has not, the next does not show."""
+    page = look.open(look.serve(looked_by(filmed_run(home), "both")))
+    called = page.locator("#conf-of")
+    assert called.inner_text() == "the pair"
+    set_range(page, "Threshold of the pair", 0.99)
+    assert not page.locator("#unasked").is_visible()  # who was asked follows from stage 1 alone
+    page.get_by_label("Detectors").select_option("1")
+    until(page, "document.querySelector('#conf-of').textContent === 'stage 1'")
+    page.evaluate("document.activeElement.blur()")  # where people choose, letters are letters
+    page.keyboard.press("3")
+    page.keyboard.press("g")
+    assert page.locator("#ten").is_visible()
+    assert offered(page, "Levels") == ["all", "finest", "middle", "coarsest"]
+    page.get_by_label("Detectors").select_option("2")
+    until(page, "document.querySelector('#conf-of').textContent === 'the detector'")
+    assert page.locator("#map").input_value() == "average"
+    assert not page.locator("#ten").is_visible()
+    assert page.locator("input[value=overlay]").is_checked()
+
+
 def test_frames_that_stage_2_never_saw_are_told(look, home):
     """Without --always, a higher threshold leads to frames that nobody showed to stage 2."""
     folder = filmed_run(home)
     address = look.serve(folder)
     page = look.open(address)
-    set_range(page, "Stage 1 threshold", 0.99)
+    set_range(page, "Threshold of stage 1", 0.99)
     assert "never shown to stage 2" in page.locator("body").inner_text()
 
 
@@ -365,7 +421,7 @@ def test_boxes_are_where_the_run_has_them(page, run):
         page.get_by_role("checkbox", name=name, exact=True).uncheck()
     page.wait_for_timeout(100)
     assert drawn() == []
-    set_range(page, "Stage 1 threshold", 1)
+    set_range(page, "Threshold of stage 1", 1)
     page.get_by_role("checkbox", name="under the threshold").check()
     page.wait_for_timeout(100)
     row = json.loads((run / "frames.jsonl").read_text().splitlines()[0])
@@ -419,7 +475,7 @@ def test_what_the_filter_leaves_is_marked_and_exported(page, run, tmp_path):
     coco = json.loads(download("COCO json").read_text())
     assert len(coco["images"]) == len(missed)
     assert coco["annotations"] == []
-    set_range(page, "Stage 2 threshold", 0.05)
+    set_range(page, "Threshold of stage 2", 0.05)
     page.get_by_label("Labels for YOLO").select_option("parts")
     with zipfile.ZipFile(download("YOLO dataset")) as file:
         held = file.namelist()

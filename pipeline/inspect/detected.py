@@ -13,6 +13,7 @@ from pipeline.inspect.messages import Pair, Part, Scored
 from pipeline.inspect.record import Looks, Record, Said, Shot, beside, pair_of
 from pipeline.inspect.truth import Truth
 from pipeline.journal import Journal
+from pipeline.neonatal.architecture import STRIDES
 from pipeline.parts import PARTS
 from pipeline.runs import Json
 
@@ -47,7 +48,8 @@ def read(folder: Path, config: Json, truth: Truth) -> Record:
     )
 
 
-_NO_LIMIT = 10**6  # faces
+BOTH = "both"  # what two detectors say together
+_PYRAMID = [f"P{number}" for number in range(2, 2 + len(STRIDES))]
 
 
 class Way(NamedTuple):
@@ -70,9 +72,9 @@ def _ways(settings: Json, weights: Json, where: Path, least: float) -> list[Way]
         settings, weights, where, least, "neonatal_conf", "neonatal_imgsz", "partner"
     )
     conf = min(pair.pair["conf"], partner.pair["conf"])
-    both: Pair = {**pair.pair, "name": "both", "conf": conf, "floor": conf}
+    both: Pair = {**pair.pair, "name": BOTH, "called": "The pair", "conf": conf, "floor": conf}
     both["fallback_floor"] = both["fallback_conf"]
-    both["faces"] = _NO_LIMIT  # what was recovered stays, however many the partner found
+    both["faces"] = None  # what was recovered stays, however many the partner found
     return [Way(both, pair.looks, _together), pair, partner]
 
 
@@ -101,6 +103,7 @@ def _neonatal(
     name = weights["neonatal"]
     looks = Looks(beside(where, name), settings["neonatal"], settings[imgsz])
     pair = pair_of(name, (name, None), (float(settings[conf]), 1.0), least)
+    pair |= {"called": "The detector", "parts": False, "levels": _PYRAMID}
     return Way(pair, looks, lambda row: Said(row[said] or [], None, {}))
 
 

@@ -11,6 +11,7 @@ from pipeline import media, runs, shipped
 from pipeline.detections import OUTCOMES, REASONS, Outcome
 from pipeline.errors import UserError
 from pipeline.inspect import page
+from pipeline.inspect.detected import BOTH
 from pipeline.inspect.maps import none
 from pipeline.inspect.messages import Embedded, Frames, Maps, Marks
 from pipeline.inspect.pictures import Gone, sorry
@@ -142,11 +143,11 @@ def _nameless(embedded: Embedded) -> None:
     ]
     shelf = {one.name for one in shipped.shelf()}
     for number, pair in enumerate(run["pairs"], 1):
-        pair["first"] = pair["first"] if pair["first"] in shelf else "stage 1"
+        pair["first"] = pair["first"] if pair["first"] in shelf else pair["called"].lower()
         second = pair["second"]
         pair["second"] = second if second is None or second in shelf else "stage 2"
-        both = [pair["first"], *([pair["second"]] if pair["second"] else [])]
-        pair["name"] = f"{number}: {' + '.join(both)}"
+        weights = " + ".join([pair["first"], *([pair["second"]] if pair["second"] else [])])
+        pair["name"] = f"{number}: {BOTH if pair['name'] == BOTH else weights}"
     renamed = {name: f"frame {n}" for n, name in enumerate(embedded["frames"][0]["name"], 1)}
     for frames in embedded["frames"]:
         frames["name"] = list(renamed.values())

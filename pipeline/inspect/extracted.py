@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from pipeline.inspect.messages import Pair, Part, Scored
-from pipeline.inspect.record import Looks, Record, Said, Shot, beside
+from pipeline.inspect.messages import Part, Scored
+from pipeline.inspect.record import Looks, Record, Said, Shot, beside, pair_of
 from pipeline.inspect.truth import Truth
 from pipeline.parts import PARTS, WHOLE_FACE
 from pipeline.runs import Json
@@ -15,17 +15,8 @@ def read(folder: Path, manifest: Json, truth: Truth) -> Record:
     weights, recipe = manifest["weights"], manifest["recipe"]
     where, asked = Path(manifest.get("folder") or Path.cwd()), weights.get("asked", "")
     conf = float(weights.get("threshold") or recipe["conf"])
-    pair: Pair = {
-        "name": asked or "stage 1",
-        "first": asked or "stage 1",
-        "second": None,
-        "conf": max(conf, recipe["conf"]),
-        "fallback_conf": 1.0,
-        "floor": recipe["conf"],
-        "fallback_floor": 1.0,
-        "faces": 1,
-        "undrawn": "",
-    }
+    name, least = asked or "stage 1", recipe["conf"]
+    pair = pair_of(name, (name, None), (max(conf, least), 1.0), least)
     lines = (folder / "frames.jsonl").read_text(encoding="utf-8").splitlines()
     imgsz = int(manifest["settings"]["imgsz"])
     looks = Looks(beside(where, asked), weights["sha256"], imgsz)

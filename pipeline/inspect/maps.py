@@ -36,7 +36,6 @@ METHODS: list[Method] = [
 ]
 _SAMPLE = 24  # frames that tell how strong the strongest evidence is
 _KEPT = 200  # heatmaps
-_ALL = 3  # levels that the page knows: of a network that has more, these are all
 
 
 class Artist:
@@ -85,8 +84,7 @@ class Artist:
         recipe = replace(self.usual, compose="stack", scale="fixed")
         count = len(self.stage.network.strides)
         if method:
-            every = tuple(range(count)) if len(levels) == _ALL else levels
-            recipe = replace(recipe, method=method, levels=every or recipe.levels)
+            recipe = replace(recipe, method=method, levels=levels or tuple(range(count)))
         heatmaps.check(recipe, count)
         recipe = replace(recipe, peak=self._peak(recipe))
         picture = self.album.original(self.record.shots[index])

@@ -24,13 +24,16 @@ class Pair(TypedDict):
     """Detectors that were asked together, and from which scores on they are believed."""
 
     name: str
+    called: str  # who gives the first boxes, as a sentence begins with it: Stage 1, The detector
     first: str
-    second: str | None  # none: stage 1 was alone
+    second: str | None  # none: the first was alone
+    parts: bool  # whether it tells the ten parts of a face; else there is one map of it
+    levels: list[str]  # inputs of the head that maps can be drawn from, finest first
     conf: float
     fallback_conf: float
-    floor: float  # under this score nothing was kept of stage 1
+    floor: float  # under this score nothing was kept of the first
     fallback_floor: float  # and of stage 2
-    faces: int  # so many are looked for in each frame: stage 2 gives no more than are missing
+    faces: int | None  # so many are looked for: stage 2 gives no more than lack; none: all it has
     undrawn: str  # why no heatmap can be drawn on the spot; "": it can
 
 

@@ -122,8 +122,11 @@ def pair_of(
     conf, fallback_conf = confs
     return {
         "name": name,
+        "called": "Stage 1",
         "first": weights[0],
         "second": weights[1],
+        "parts": True,
+        "levels": ["finest", "middle", "coarsest"],
         "conf": conf,
         "fallback_conf": fallback_conf,
         "floor": min(conf, least),
@@ -216,7 +219,7 @@ def _unmatched(said: Said, truth: list[list[float]] | None) -> Case:
 
 
 def decided(
-    one: Case, conf: float, fallback_conf: float, faces: int
+    one: Case, conf: float, fallback_conf: float, faces: int | None
 ) -> tuple[list[int], list[int]]:
     """Which boxes of each stage are believed, as TwoStage has it; ``outcomes.js`` is its twin.
 
@@ -226,7 +229,7 @@ def decided(
     found = np.flatnonzero(first >= np.float32(conf)).tolist()
     sure = np.flatnonzero(second >= np.float32(fallback_conf)).tolist()
     new = [number for number in sure if not set(found) & set(one["same"][number])]
-    return found, new[: max(faces - len(found), 0)]
+    return found, new if faces is None else new[: max(faces - len(found), 0)]
 
 
 def believed(record: Record, columns: Columns, index: int, at: At) -> Believed:

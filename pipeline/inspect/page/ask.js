@@ -107,7 +107,7 @@ export function pictureFailed() {
 }
 
 /** Without a method it is what was saved, and that has the levels that it has. */
-const drawn = (method, levels) => (method ? { method, levels } : {});
+const drawn = (method, levels) => (!method ? {} : levels ? { method, levels } : { method });
 
 function query(settings) {
   return new URLSearchParams(settings).toString();

@@ -5,7 +5,7 @@ import { ask } from "uncover/ask";
 import { beside, el, score, svg } from "uncover/dom";
 import { believed } from "uncover/outcomes";
 import { onMoved, panes } from "uncover/stage";
-import { eachPaint, on, pair, state, thresholds } from "uncover/state";
+import { eachPaint, mostFaces, on, pair, state, thresholds } from "uncover/state";
 
 const NAMED = 12; // so many candidates get their score written, the best first
 const LETTER = 0.4125; // wide, of the words at the boxes; in letters of the page, as in style.css
@@ -20,7 +20,7 @@ function shapes() {
   const { detail, show } = state;
   if (!detail || !state.cases || detail.shown === "none") return [];
   const drawn = detail.shown === "annotated"; // the picture has the boxes that the run believed
-  const { found, recovered } = believed(state.cases, pair().faces, thresholds(), detail.index);
+  const { found, recovered } = believed(state.cases, mostFaces(), thresholds(), detail.index);
   const all = [];
   for (const [list, sure, kind, wanted, least] of [
     [detail.first, found, "found", show.first, state.conf],
@@ -34,7 +34,7 @@ function shapes() {
     });
   }
   if (!drawn) all.push(...held(detail.index));
-  if (show.parts)
+  if (show.parts && pair().parts)
     for (const one of detail.parts)
       all.push({ kind: "part", box: one.box, words: `${state.run.parts[one.part]} ${score(one.score)}` });
   if (show.truth) for (const box of detail.truth) all.push({ kind: "truth", box, words: "" });
@@ -50,7 +50,7 @@ function held(index) {
     fetchEarlier(from, state.pair);
     return [];
   }
-  const { found, recovered } = believed(state.cases, pair().faces, thresholds(), from);
+  const { found, recovered } = believed(state.cases, mostFaces(), thresholds(), from);
   return [
     ...(state.show.first ? found.map((j) => earlier.first[j]) : []),
     ...(state.show.second ? recovered.map((j) => earlier.second[j]) : []),

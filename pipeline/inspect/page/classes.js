@@ -4,7 +4,7 @@
 import { byId, choose, el, score } from "uncover/dom";
 import { cells, DRAWING, fit, mapsShown, paint, strongest, wordsOnly } from "uncover/heat";
 import { panes } from "uncover/stage";
-import { eachPaint, on, set, state, TEN } from "uncover/state";
+import { eachPaint, on, pair, set, state, TEN } from "uncover/state";
 
 const WIDE = 240; // pixels of each in the panel
 const GAP = 10; // between two on the stage, as in style.css
@@ -116,6 +116,7 @@ function arrange() {
 
 /** All ten on the stage, or what was there before. */
 export function toggleTen() {
+  if (!pair().parts) return;
   if (state.layout === TEN) return set({ layout: before });
   set({ layout: TEN });
   (stage.tiles.find((one) => one.name === state.map) ?? stage.tiles[0])?.button.focus();
@@ -144,8 +145,17 @@ export function startClasses() {
   on("layout", showLayout);
   on("oneScale", () => (choose("scale", state.oneScale ? "one" : "own"), draw()));
   on("map", showChosen);
+  on("cases", showPair);
+  showPair();
   showChosen();
   draw();
+}
+
+/** Detectors that know no parts have one map, and nothing to put side by side. */
+function showPair() {
+  const { parts } = pair();
+  byId("classes-title").textContent = parts ? "Ten classes" : "Evidence";
+  for (const id of ["scales", "multiples", "layout-ten"]) byId(id).hidden = !parts;
 }
 
 function showChosen() {

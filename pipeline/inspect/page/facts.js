@@ -2,7 +2,7 @@
 
 import { beside, byId, clock, el, exactly, many, score, unbroken } from "uncover/dom";
 import { believed, FOUND, HELD, MISSED, OUTCOMES, RECOVERED } from "uncover/outcomes";
-import { on, pair, state, thresholds } from "uncover/state";
+import { mostFaces, on, pair, state, thresholds } from "uncover/state";
 
 const SHORT = 14; // letters of a fact that takes half a row
 
@@ -11,15 +11,15 @@ function reason(i, detail) {
   const { cases, result } = state;
   switch (result.outcome[i]) {
     case FOUND:
-      return `Stage 1 gives a face at ${score(result.confidence[i])}, believed from ${exactly(state.conf)} on.`;
+      return `${pair().called} gives a face at ${score(result.confidence[i])}, believed from ${exactly(state.conf)} on.`;
     case RECOVERED:
-      return `Stage 1 gives too few faces${silent(i)}; stage 2 gives one at ${score(recovered(i))}, believed from ${exactly(state.fallback)} on.`;
+      return `${pair().called} gives too few faces${silent(i)}; stage 2 gives one at ${score(recovered(i))}, believed from ${exactly(state.fallback)} on.`;
     case HELD: {
       const from = result.from[i];
       return `No face here; carried from frame ${from}, ${(cases.seconds[i] - cases.seconds[from]).toFixed(2)} s earlier.`;
     }
     case MISSED:
-      return [`Stage 1 gives no face from ${exactly(state.conf)} on${silent(i)}.`, second(i), said(detail)].filter(Boolean).join(" ");
+      return [`${pair().called} gives no face from ${exactly(state.conf)} on${silent(i)}.`, second(i), said(detail)].filter(Boolean).join(" ");
     default:
       return said(detail) || "The picture could not be read.";
   }
@@ -28,7 +28,7 @@ function reason(i, detail) {
 /** The best score of stage 2's faces; the frame's own is of both stages. */
 function recovered(i) {
   const { start, score: scores } = state.cases.second;
-  return scores[start[i] + believed(state.cases, pair().faces, thresholds(), i).recovered[0]];
+  return scores[start[i] + believed(state.cases, mostFaces(), thresholds(), i).recovered[0]];
 }
 
 function silent(i) {

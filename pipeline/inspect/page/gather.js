@@ -2,7 +2,7 @@
 
 import { ask, exported, gathered } from "uncover/ask";
 import { byId, el, many, say } from "uncover/dom";
-import { on, set, state } from "uncover/state";
+import { on, pair, set, state } from "uncover/state";
 
 const nameOf = (frame) => state.cases.names[frame];
 let noting = null; // the name of the frame that a note is being written for
@@ -100,6 +100,13 @@ function showDownloads(count) {
     : "Nothing is marked yet: mark frames with the key x, then take them along.";
 }
 
+/** Who knows no parts has none to give. */
+function showPair() {
+  const { parts } = pair();
+  byId("labels-field").hidden = !parts;
+  if (!parts) byId("labels").value = "face";
+}
+
 /** Begin. */
 export function startGather() {
   byId("mark-tools").hidden = byId("gather-tools").hidden = exported;
@@ -117,5 +124,7 @@ export function startGather() {
   byId("mark-all").addEventListener("click", markAll);
   byId("unmark-all").addEventListener("click", unmarkAll);
   byId("labels").addEventListener("change", show);
+  on("cases", showPair);
   on("frame marked marksLost result", show);
+  showPair();
 }

@@ -5,7 +5,7 @@
 import { ask } from "uncover/ask";
 import { byId, choose, el } from "uncover/dom";
 import { layOut, panes } from "uncover/stage";
-import { afterPause, LEVELS, newest, on, pair, partOf, set, state, TEN } from "uncover/state";
+import { afterPause, newest, on, pair, partOf, set, state, TEN } from "uncover/state";
 
 export const DRAWING = "drawing…";
 const UNKNOWN = "as saved, or the usual";
@@ -75,9 +75,14 @@ function explain() {
   byId("maps-words").textContent = [maps?.words, undrawn].filter(Boolean).join(". ");
 }
 
-/** The methods that these detectors can be asked for. */
-function offerMethods() {
-  const { undrawn } = pair();
+/** The maps, methods and levels that these detectors can be asked for. */
+function offer() {
+  const { undrawn, parts, levels } = pair();
+  const maps = [["off", "off"], ["average", parts ? "average" : "evidence"], ...(parts ? state.run.parts : []).map((name) => [name, name])];
+  const inputs = [["", "all"], ...levels.map((name, number) => [number, name])];
+  for (const [id, values] of [["map", maps], ["levels", inputs]])
+    byId(id).replaceChildren(...values.map(([value, name]) => el("option", { value }, name)));
+  byId("map").value = state.map;
   const methods = undrawn ? [] : state.run.methods;
   byId("method").replaceChildren(
     el("option", { value: "" }, DRAWING),
@@ -116,11 +121,8 @@ function mapChanged() {
 
 /** Begin: fill what chooses. */
 export function startHeat() {
-  const { run } = state;
-  colours = bytes(run.colours);
+  colours = bytes(state.run.colours);
   paintLegend(byId("legend").querySelector("canvas"));
-  for (const name of ["off", "average", ...run.parts]) byId("map").append(el("option", { value: name }, name));
-  for (const [value, name] of LEVELS) byId("levels").append(el("option", { value }, name));
   listen();
   on("map", mapChanged);
   on("frame method levels cases", want);
@@ -128,14 +130,14 @@ export function startHeat() {
   on("maps detail drawing", () => (explain(), tellMethod()));
   on("opacity", showOpacity);
   on("method levels", tellMethod);
-  on("cases", offerMethods);
+  on("cases", offer);
   on("layout", () => {
     choose("layout", state.layout);
     if (!mapsShown()) want();
     explain();
   });
   showOpacity();
-  offerMethods();
+  offer();
   mapChanged();
 }
 

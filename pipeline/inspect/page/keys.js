@@ -6,12 +6,12 @@ import { end, jump, step } from "uncover/frame";
 import { toggleMark, writeNote } from "uncover/gather";
 import { toggleHeat } from "uncover/heat";
 import { fitPicture, zoomPicture } from "uncover/stage";
-import { set, state } from "uncover/state";
+import { pair, set, state } from "uncover/state";
 import { zoomLine } from "uncover/timeline";
 
 const choosePart = (number) => () => {
   const name = state.run.parts[number];
-  if (name) set({ map: name });
+  if (name && pair().parts) set({ map: name });
 };
 const digits = Object.fromEntries([..."1234567890"].map((key, number) => [key, choosePart(number)]));
 const toggle = (key) => set({ show: { ...state.show, [key]: !state.show[key] } });

@@ -13,7 +13,7 @@ import { startKeys } from "uncover/keys";
 import { startList } from "uncover/list";
 import { NO_FILTER, OUTCOMES } from "uncover/outcomes";
 import { startStage } from "uncover/stage";
-import { afterPause, LEVELS, on, pair, set, state } from "uncover/state";
+import { afterPause, on, pair, set, state } from "uncover/state";
 import { choosePair, startThresholds } from "uncover/thresholds";
 import { startTimeline } from "uncover/timeline";
 
@@ -84,9 +84,19 @@ function startControls() {
   for (const box of document.querySelectorAll("[data-show]"))
     box.addEventListener("change", () => set({ show: { ...state.show, [box.dataset.show]: box.checked } }));
   byId("show-truth").hidden = !state.run.labelled;
+  on("cases", showPair);
   on("low", showControls);
   on("show", showControls);
+  showPair();
   showControls();
+}
+
+/** Only what these detectors have. */
+function showPair() {
+  const { called, second, parts } = pair();
+  byId("first-called").textContent = called.toLowerCase();
+  byId("show-second").hidden = !second;
+  byId("show-parts").hidden = !parts;
 }
 
 function showControls() {
@@ -142,15 +152,16 @@ function fromAddress(run) {
   };
   const among = (key, values) => (values.includes(told.get(key)) ? told.get(key) : undefined);
   const chosen = Math.floor(number("pair", run.pairs.length - 1) ?? 0);
-  const methods = run.pairs[chosen]?.undrawn ? [] : run.methods.map(({ name }) => name);
+  const looked = run.pairs[chosen];
+  const methods = looked.undrawn ? [] : run.methods.map(({ name }) => name);
   return {
     frame: Math.floor(number("frame", run.frames - 1) ?? 0),
     pair: chosen,
     conf: number("conf", 1),
     fallback: number("fallback", 1),
-    map: among("map", ["off", "average", ...run.parts]) ?? "off",
+    map: among("map", ["off", "average", ...(looked.parts ? run.parts : [])]) ?? "off",
     method: among("method", methods) ?? "",
-    levels: among("levels", LEVELS.map(([value]) => value)) ?? LEVELS[0][0],
+    levels: among("levels", looked.levels.map((_, number) => String(number))) ?? "",
     filter: {
       outcomes: told.has("outcomes") ? codesOf(told.get("outcomes")) : NO_FILTER.outcomes,
       level: placeIn([...run.levels, "unknown"], told.get("level"), -1),
@@ -193,7 +204,7 @@ function write() {
   if (state.fallback !== pair().fallback_conf) told.set("fallback", state.fallback);
   if (state.map !== "off") told.set("map", state.map);
   if (state.method) told.set("method", state.method);
-  if (state.levels !== LEVELS[0][0]) told.set("levels", state.levels);
+  if (state.levels) told.set("levels", state.levels);
   for (const [key, value] of filterWords()) told.set(key, value);
   history.replaceState(null, "", `#${told}`);
 }

@@ -112,7 +112,7 @@ function decideOne(cases, faces, paired, at, i, result) {
   const { first, second } = cases;
   const found = foundIn(cases, at.conf, i);
   const more = found < faces ? nextRecovered(cases, at, i, found, second.start[i]) : -1;
-  if (paired && found < faces && !cases.asked[i]) result.unasked++;
+  if (paired && found < faces && faces < Infinity && !cases.asked[i]) result.unasked++;
   // as Detections.outcome: the stage that had the last word names the frame
   result.outcome[i] = more >= 0 ? RECOVERED : found ? FOUND : MISSED;
   if (found) result.confidence[i] = first.score[first.start[i]];

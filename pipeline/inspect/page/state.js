@@ -4,9 +4,6 @@
 
 import { decide, flatten, leftBy, NO_FILTER } from "uncover/outcomes";
 
-/** Which inputs of the head maps are drawn from, and what they are called; first the usual. */
-export const LEVELS = [["0,1,2", "all"], ["0", "finest"], ["1", "middle"], ["2", "coarsest"]];
-
 /** The layout that shows all parts at once. */
 export const TEN = "ten classes";
 
@@ -35,7 +32,7 @@ export const state = {
   show: { first: true, second: true, parts: true, under: false, truth: true },
   map: "off", // or "average", or a part
   method: "", // as saved, else the usual
-  levels: LEVELS[0][0],
+  levels: "", // all inputs of the head, or the number of one
   opacity: 0.8,
   layout: "overlay",
   wipe: 0.5,
@@ -75,7 +72,7 @@ export function set(changes) {
 function follow(keys) {
   const any = (...names) => state.cases && names.some((name) => keys.has(name));
   if (any("cases", "conf", "fallback")) {
-    state.result = decide(state.cases, { faces: pair().faces, hold: state.run.hold }, Boolean(pair().second), thresholds());
+    state.result = decide(state.cases, { faces: mostFaces(), hold: state.run.hold }, Boolean(pair().second), thresholds());
     keys.add("result");
   }
   if (any("cases", "marks")) {
@@ -96,6 +93,9 @@ export function framesOf(frames) {
 
 /** The detectors that are looked at. */
 export const pair = () => state.run.pairs[state.pair];
+
+/** So many faces are looked for in each frame. */
+export const mostFaces = () => pair().faces ?? Infinity;
 
 export const thresholds = () => ({ conf: state.conf, fallback: state.fallback });
 

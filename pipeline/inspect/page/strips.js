@@ -22,7 +22,7 @@ export const HIGH = 148;
  * @property {Uint8Array} mask
  * @property {number[]} marks frames, in order
  * @property {{from: number, to: number, name: string, rate: number}[]} strips
- * @property {number[]} thresholds
+ * @property {[string, number][]} thresholds each with whose it is
  * @property {number} frame
  * @property {object} ink colours and heights of the style sheet
  */
@@ -151,7 +151,7 @@ const paintOf = ({ ink }, code) => (code === UNREADABLE ? ink.hatch : ink.hues[c
 function drawThresholds({ pen, width, thresholds, ink }) {
   const [top, high] = ROWS.curve;
   let right = width - 6; // their words stand side by side, because they may be equal
-  thresholds.forEach((value, stage) => {
+  thresholds.forEach(([whose, value], stage) => {
     const y = Math.round(top + high * (1 - value)) + 0.5;
     pen.strokeStyle = ink.hues[stage ? RECOVERED : FOUND];
     pen.setLineDash(stage ? [9, 6] : []);
@@ -159,7 +159,7 @@ function drawThresholds({ pen, width, thresholds, ink }) {
     pen.setLineDash([]);
     pen.font = ink.small;
     pen.textAlign = "right";
-    const words = `stage ${stage + 1}: ${value.toFixed(2)}`;
+    const words = `${whose}: ${value.toFixed(2)}`;
     const wide = pen.measureText(words).width;
     pen.fillStyle = ink.track;
     pen.fillRect(right - wide - 3, y - 7, wide + 6, 14);

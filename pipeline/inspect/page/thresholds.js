@@ -3,7 +3,7 @@
 import { ask } from "uncover/ask";
 import { byId, el, exactly, many, styled } from "uncover/dom";
 import { judge, lowTenth, OUTCOMES } from "uncover/outcomes";
-import { eachPaint, framesOf, on, pair, set, state, thresholds } from "uncover/state";
+import { eachPaint, framesOf, mostFaces, on, pair, set, state, TEN, thresholds } from "uncover/state";
 
 const BARS = 50;
 const STAGES = [
@@ -16,8 +16,11 @@ export async function choosePair(number, at = {}, asked = ask.frames(number)) {
   const frames = await asked;
   const chosen = state.run.pairs[number];
   const method = chosen.undrawn ? "" : state.method; // what it cannot draw is not asked for
+  const levels = chosen.levels[state.levels] ? state.levels : "";
+  const map = chosen.parts || state.map === "off" ? state.map : "average";
+  const layout = chosen.parts || state.layout !== TEN ? state.layout : "overlay";
   const believed = { conf: at.conf ?? chosen.conf, fallback: at.fallback ?? chosen.fallback_conf };
-  set({ pair: number, method, maps: null, ...believed, ...framesOf(frames) });
+  set({ pair: number, method, levels, map, layout, maps: null, ...believed, ...framesOf(frames) });
   set({ low: Math.round(lowTenth(state.result) * 100) / 100 });
 }
 
@@ -59,7 +62,7 @@ function count() {
 
 // hits of boxes lie in lists of lists: slower than outcomes, so once a paint is enough
 const judgeSoon = eachPaint(() => {
-  const scores = judge(state.cases, pair().faces, thresholds());
+  const scores = judge(state.cases, mostFaces(), thresholds());
   for (const [name, value] of Object.entries(scores))
     document.querySelector(`[data-score="${name}"]`).textContent = value === null ? "–" : value.toFixed(3);
 });
@@ -116,6 +119,8 @@ function showPair() {
   const { run } = state;
   byId("pair").value = state.pair;
   byId("stage-2").hidden = !pair().second;
+  byId("conf-of").textContent = pair().called.toLowerCase();
+  byId("conf-number").ariaLabel = `Threshold of ${pair().called.toLowerCase()}, number`;
   for (const stage of STAGES)
     byId(stage.key).title = `Scores under ${pair()[stage.floor]} were not kept: it cannot go lower.`;
   byId("judged").hidden = !run.labelled;

@@ -195,7 +195,10 @@ class Sums {
 
 const HANDLES = {
   cases: () => ({ cases: state.cases, strips: stretches(state.cases, state.run.strips) }),
-  result: () => ({ result: state.result, thresholds: pair().second ? [state.conf, state.fallback] : [state.conf] }),
+  result: () => ({
+    result: state.result,
+    thresholds: [[pair().called.toLowerCase(), state.conf], ...(pair().second ? [["stage 2", state.fallback]] : [])],
+  }),
   left: () => ({ sums: new Sums(state.result, state.left.mask), mask: state.left.mask }),
   marked: () => ({ marks: [...state.marked.keys()].filter((i) => state.marked[i]) }),
 };
