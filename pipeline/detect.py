@@ -43,6 +43,7 @@ _OF: dict[str, tuple[Name, ...]] = {
     "neonatal": ("neonatal", "both"),
     "neonatal_conf": ("both",),
 }
+_INSTEAD = {"save_heatmaps": "; 'uncover inspect' draws those of any run on the spot"}
 _WEIGHTS = ("stage1", "fallback", "neonatal")
 
 INTERRUPTED = 130  # the exit code of a run that Ctrl-C has ended
@@ -208,7 +209,8 @@ class Detect:
         for key, having in _OF.items():
             if self.detector not in having and getattr(self, key) != usual[key]:
                 flag = f"--{key.replace('_', '-')}"
-                raise UserError(f"{flag} goes with --detector {' or '.join(having)}")
+                instead = _INSTEAD.get(key, "")
+                raise UserError(f"{flag} goes with --detector {' or '.join(having)}{instead}")
         if self.resume and self.overwrite:
             raise UserError("--resume goes on, --overwrite begins anew: not both")
 

@@ -332,7 +332,7 @@ def test_evaluation_and_comparison_take_it(home, pictures, weights, tmp_path):
     ("changes", "words"),
     [
         ({"detector": "neonatal", "faces": 2}, "--faces goes with --detector two-stage or both"),
-        ({"detector": "neonatal", "save_heatmaps": True}, "--save-heatmaps goes with"),
+        ({"detector": "neonatal", "save_heatmaps": True}, "both; 'uncover inspect' draws"),
         ({"detector": "neonatal", "fallback": "none"}, "--fallback goes with"),
         ({"neonatal": "first.pt"}, "--neonatal goes with --detector neonatal or both"),
         ({"detector": "neonatal", "neonatal_conf": 0.5}, "goes with --detector both"),

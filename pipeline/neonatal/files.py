@@ -123,7 +123,8 @@ def _said(content: object) -> Json | None:
 def _content(path: Path) -> object:
     """What a file holds, if it is tensors and plain values alone."""
     if not path.is_file():
-        raise UserError(f"{path}: there is no such file")
+        what = "a folder, not a file" if path.is_dir() else "there is no such file"
+        raise UserError(f"{path}: {what}")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except _NO_TENSORS:

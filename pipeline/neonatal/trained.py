@@ -29,11 +29,11 @@ NMS = 0.4  # RetinaFace's; with three anchors an octave, a face has boxes that o
 class Trained:
     """A network, its anchors, and how class and quality are weighed."""
 
-    model: Network
+    model: Network = field(repr=False)
     alpha: float = 1.0  # score = p ** alpha * D ** (1 - alpha)
     threshold: float = 1.0  # of the score, as its training chose it; 1: it has not
     iou: float = NMS  # of boxes from which on they are one face
-    anchors: Anchors = field(default_factory=Anchors)
+    anchors: Anchors = field(default_factory=Anchors, repr=False)
 
     @property
     def names(self) -> list[str]:
