@@ -2,7 +2,8 @@
 
 A box is float32 ``x1, y1, x2, y2`` in pixels of the original picture; any other form
 carries its name (``cxcywh`` is centre and size, as a share of the picture where a label
-file is meant). Every function takes (N, 4) for N = 0, 1 or many and returns a new array.
+file is meant). Functions take (N, 4) for N = 0, 1 or many, if they say nothing else, and return new
+arrays.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ def as_boxes(values: object) -> Boxes:
 
 
 def area(boxes: Boxes) -> NDArray[np.float32]:
-    """Areas (N,); a box turned inside out has none."""
+    """Areas (..., of boxes in any shape); one turned inside out has none."""
     sides = np.maximum(boxes[..., 2:] - boxes[..., :2], 0)
     return np.asarray(sides[..., 0] * sides[..., 1])
 

@@ -244,12 +244,16 @@ def offered(page, name):
 
 def test_the_page_of_the_neonatal_detector_speaks_of_no_stages_and_no_parts(look, home):
     page = look.open(look.serve(looked_by(filmed_run(home), "neonatal")))
-    until(page, "document.querySelector('#maps-words').textContent")
+    until(page, "document.querySelector('#frame-reason').textContent")
+    page.get_by_role("button", name="Help").click()
     seen = page.inner_text("body").lower()
+    page.keyboard.press("Escape")
 
+    assert "heatmap on or off" in seen
     assert "stage 1" not in seen
     assert "stage 2" not in seen
-    assert "ten " not in seen
+    assert "ten classes" not in seen
+    assert "ten parts" not in seen
     assert "threshold of the detector" in seen
     assert "the detector gives" in seen
     assert offered(page, "Map") == ["off", "evidence"]
@@ -282,6 +286,25 @@ def test_each_way_to_read_a_run_of_both_has_its_own_words(look, home):
     assert page.locator("#map").input_value() == "average"
     assert not page.locator("#ten").is_visible()
     assert page.locator("input[value=overlay]").is_checked()
+    for _ in range(2):  # what it brings back is no part's
+        page.keyboard.press("h")
+    assert page.locator("#map").input_value() == "average"
+
+
+def test_an_address_asks_its_own_detectors_alone(look, home):
+    """Levels and maps of one way to read a run are none of another."""
+    address = look.serve(looked_by(filmed_run(home), "both"))
+    page = look.open(f"{address}#pair=2&map=eyes&method=gradcam&levels=3")
+    until(page, "document.querySelector('#maps-words').textContent")
+    asked = [url for *_, urls, _ in look.pages for url in urls if "api/maps" in url]
+
+    assert asked
+    assert all("pair=2" in url for url in asked)
+    assert page.locator("#map").input_value() == "average"
+    page.evaluate("location.hash = '#pair=1&map=eyes&levels=4'")
+    until(page, "document.querySelector('#conf-of').textContent === 'stage 1'")
+    assert page.locator("#map").input_value() == "eyes"
+    assert page.locator("#levels").input_value() == ""
 
 
 def test_frames_that_stage_2_never_saw_are_told(look, home):

@@ -15,7 +15,7 @@ from pipeline.errors import UserError
 from pipeline.neonatal.anchors import Anchors, Truth, assign, joined
 from pipeline.neonatal.architecture import ANCHORS, STRIDES, Architecture
 from pipeline.neonatal.blocks import flat, head
-from pipeline.neonatal.cells import asked, chosen, overlap
+from pipeline.neonatal.cells import asked, cells_where, overlap
 from pipeline.neonatal.decode import LIKELY, answers
 from pipeline.neonatal.loss import CODER, counted, dynamic, focal, losses, quality_of
 from pipeline.neonatal.network import Network
@@ -187,7 +187,7 @@ def test_the_second_step_begins_with_how_rare_faces_are_among_what_it_learns_fro
 @pytest.mark.parametrize("reach", [(3,), (5,), (3, 5), (5, 3), (7, 1), (1,)])
 def test_masks_of_a_hand_made_grid(reach):
     """Two kept cells, one in a corner: their neighbourhoods, cut at the border."""
-    kept = torch.zeros(1, 1, 6, 7)
+    kept = torch.zeros(2, 1, 6, 7)
     kept[0, 0, 0, 0] = kept[0, 0, 3, 4] = 1
     expected = torch.zeros(6, 7)
     for side in reach:
@@ -197,7 +197,9 @@ def test_masks_of_a_hand_made_grid(reach):
             own[max(0, row - half) : row + half + 1, max(0, column - half) : column + half + 1] = 1
         expected += own
 
-    assert torch.equal(masks_of(chosen(kept), reach, kept)[0, 0], expected)
+    masks = masks_of(cells_where(kept), reach, kept)
+    assert torch.equal(masks[0, 0], expected)
+    assert not masks[1].any()
 
 
 @pytest.fixture
@@ -231,11 +233,11 @@ def test_the_second_step_at_single_cells_is_the_dense_one(count, reach, labels, 
     dense = second(features, lateral, kept).permute(0, 2, 3, 1)
     cells, logits = second.at(features, lateral, kept)
 
-    near = masks_of(chosen(kept), (max(reach),), features)[:, 0] > 0
+    near = masks_of(cells_where(kept), (max(reach),), features)[:, 0] > 0
     judged = near if labels == "dropped" else kept
     assert torch.equal(cells, judged.flatten().nonzero()[:, 0])
     assert torch.allclose(logits, dense[judged], atol=1e-5)
-    behind = masks_of(chosen(judged), (3,), features).sum()  # where hidden features are needed
+    behind = masks_of(cells_where(judged), (3,), features).sum()  # where hidden features are needed
     assert everywhere["second"] == ([9 * behind > 2 * kept.numel()] if count else [])
     assert count in {0, 12} or everywhere["second"] == [count == 120]
 
@@ -246,12 +248,12 @@ def test_a_head_at_single_cells_says_what_it_says_everywhere(side, count):
     torch.manual_seed(count)
     made = head(8, 3, side, -1.0)
     features = torch.randn(2, 8, 9, 11)
-    chosen = torch.zeros(2, 9, 11, dtype=torch.bool)
-    chosen.view(-1)[torch.randperm(chosen.numel())[:count]] = True
-    chosen[:, 0, 0] = chosen[:, -1, -1] = count > 0
-    said = asked(made, features, chosen.flatten().nonzero()[:, 0])
+    where = torch.zeros(2, 9, 11, dtype=torch.bool)
+    where.view(-1)[torch.randperm(where.numel())[:count]] = True
+    where[:, 0, 0] = where[:, -1, -1] = count > 0
+    said = asked(made, features, cells_where(where))
 
-    assert torch.allclose(said, made(features).permute(0, 2, 3, 1)[chosen], atol=1e-5)
+    assert torch.allclose(said, made(features).permute(0, 2, 3, 1)[where], atol=1e-5)
 
 
 def test_context_reaches_as_far_as_the_neighbourhoods_and_no_farther():

@@ -13,7 +13,7 @@ from pipeline.inspect.messages import Pair, Part, Scored
 from pipeline.inspect.record import Looks, Record, Said, Shot, beside, pair_of
 from pipeline.inspect.truth import Truth
 from pipeline.journal import Journal
-from pipeline.neonatal.architecture import STRIDES
+from pipeline.neonatal.architecture import LEVELS
 from pipeline.parts import PARTS
 from pipeline.runs import Json
 
@@ -49,7 +49,7 @@ def read(folder: Path, config: Json, truth: Truth) -> Record:
 
 
 BOTH = "both"  # what two detectors say together
-_PYRAMID = [f"P{number}" for number in range(2, 2 + len(STRIDES))]
+_PYRAMID = [f"P{number}" for number in LEVELS]
 
 
 class Way(NamedTuple):

@@ -15,6 +15,7 @@ from pipeline.detections import OUTCOMES, SAME, How, Outcome, outcome_of
 from pipeline.inspect.messages import Case, Frame, Frames, Pair, Part, Scored
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+_BLOCK = 128  # frames that are worked on at once
 NOWHERE = -1  # in the place of a truth: a face that counts neither way
 
 
@@ -172,9 +173,6 @@ def columns(record: Record) -> Columns:
     ]
     places = {name: number for number, name in enumerate(shared["name"])}
     return Columns(words, list(levels), labelled, merged, places)
-
-
-_BLOCK = 128  # frames that are worked on at once
 
 
 class Answered(NamedTuple):

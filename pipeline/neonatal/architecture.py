@@ -9,7 +9,9 @@ Backbone = Literal["resnet50", "resnet18", "mobilenet_v3"]
 Quality = Literal["none", "diou", "iou"]
 Labels = Literal["kept", "dropped"]
 
+FIRST = 2  # the number of the finest level of the pyramid
 STRIDES = (4, 8, 16, 32, 64)  # of P2 to P6
+LEVELS = tuple(range(FIRST, FIRST + len(STRIDES)))
 SIDES = tuple(tuple(4 * stride * 2 ** (k / 3) for k in range(3)) for stride in STRIDES)
 ANCHORS = len(SIDES[0])  # a cell
 
@@ -49,7 +51,7 @@ class Architecture:
         """Refuse what makes no network."""
         if self.hcc and not (self.steps and self.reach):
             raise UserError("--steps and --reach: name at least one; --no-hcc is without")
-        if not {*self.steps} <= {2, 3, 4, 5, 6} or len({*self.steps}) < len(self.steps):
+        if not {*self.steps} <= {*LEVELS} or len({*self.steps}) < len(self.steps):
             raise UserError(f"--steps {_words(self.steps)}: expected levels from 2 to 6, each once")
         odd = all(side > 0 and side % 2 for side in self.reach)
         if not odd or len({*self.reach}) < len(self.reach):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-def chosen(where: Tensor) -> Tensor:
+def cells_where(where: Tensor) -> Tensor:
     """The cells (M,), ascending, of which values (B, H, W) or (B, 1, H, W) say so."""
     (cells,) = where.flatten().nonzero(as_tuple=True)
     return cells
@@ -67,7 +67,7 @@ def overlap(cells: Tensor, side: int, features: Tensor) -> bool:
     return len(cells) * side**2 > 2 * batch * height * width
 
 
-@lru_cache(maxsize=128)  # five levels of what letterboxed pictures come in, up to 832 pixels
+@lru_cache(maxsize=256)  # eight of each shape that letterboxed pictures come in, up to 832 pixels
 def _neighbours(height: int, width: int, side: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Of each cell of a picture what to add (H * W, K) for its neighbours, and if inside."""
     reach = torch.arange(side, device=device) - side // 2

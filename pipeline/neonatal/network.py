@@ -5,12 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from pipeline.neonatal.architecture import ANCHORS, STRIDES, Architecture
+from pipeline.neonatal.architecture import ANCHORS, FIRST, LEVELS, Architecture
 from pipeline.neonatal.blocks import Body, Context, Pyramid, each_anchor, head, logit
 from pipeline.neonatal.second import Second
 
 _SHARE = 0.01  # one anchor in a hundred is a face's, to begin with
-FIRST = 2  # the number of the finest level of the pyramid
 
 
 @dataclass(frozen=True)
@@ -39,21 +38,20 @@ class Network(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture, channels = architecture, architecture.channels
-        levels = range(FIRST, FIRST + len(STRIDES))
         # As torchvision's backbones were trained.
         for name, values in (("mean", (0.485, 0.456, 0.406)), ("spread", (0.229, 0.224, 0.225))):
             self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
         self.body = Body(architecture.backbone)
         self.pyramid = Pyramid(self.body.channels, channels)
-        self.context = nn.ModuleList(Context(channels) for _ in levels)
-        self.first = nn.ModuleList(head(channels, ANCHORS, 1, logit(_SHARE)) for _ in levels)
-        self.box = nn.ModuleList(head(channels, 4 * ANCHORS, 1) for _ in levels)
+        self.context = nn.ModuleList(Context(channels) for _ in LEVELS)
+        self.first = nn.ModuleList(head(channels, ANCHORS, 1, logit(_SHARE)) for _ in LEVELS)
+        self.box = nn.ModuleList(head(channels, 4 * ANCHORS, 1) for _ in LEVELS)
         ranked = architecture.quality != "none"
-        self.quality = nn.ModuleList(head(channels, ANCHORS, 3) for _ in levels if ranked)
+        self.quality = nn.ModuleList(head(channels, ANCHORS, 3) for _ in LEVELS if ranked)
         self.second = nn.ModuleDict(
             {
                 str(level): Second(architecture)
-                for level in levels
+                for level in LEVELS
                 if architecture.hcc and level in architecture.steps
             }
         )

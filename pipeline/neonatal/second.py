@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from pipeline.neonatal.architecture import ANCHORS, Architecture, Labels
 from pipeline.neonatal.blocks import head, logit
-from pipeline.neonatal.cells import Windows, chosen, overlap, rows_of, summed
+from pipeline.neonatal.cells import Windows, cells_where, overlap, rows_of, summed
 
 AROUND = 2  # how many cells away a logit sees: two convolutions of three
 _HIDDEN = 64
@@ -43,7 +43,7 @@ class Second(nn.Module):
 
     def forward(self, features: Tensor, lateral: Tensor, kept: Tensor) -> Tensor:
         """Logits (B, A, H, W) everywhere; ``kept`` (B, H, W) tells where an anchor was kept."""
-        return self.classified(features + lateral * self.masks(chosen(kept), features))
+        return self.classified(features + lateral * self.masks(cells_where(kept), features))
 
     def classified(self, seen: Tensor) -> Tensor:
         """Logits (B, A, H, W) of the level's features and those that the masks let through."""
@@ -52,14 +52,15 @@ class Second(nn.Module):
 
     def at(self, features: Tensor, lateral: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
         """The cells (M,), ascending, that it is asked for, and its logits (M, A) there alone."""
-        cells = chosen(kept)
+        cells = cells_where(kept)
         if not len(cells):
             return cells, features.new_zeros(0, ANCHORS)
         masks = self.masks(cells, features)
         if self.calls_back:
-            cells = chosen(masks)
+            cells = cells_where(masks)
         outer = Windows.around(cells, 3, features)
-        behind = chosen(masks_of(cells, (3,), features))  # where hidden features are needed
+        needed = torch.zeros_like(kept).flatten().index_fill_(0, outer.cells.flatten(), 1)
+        behind = cells_where(needed)  # the cells of hidden features
         if overlap(behind, 3, features):
             return cells, rows_of(self.classified(features + lateral * masks))[cells]
         inner = Windows.around(behind, 3, features)
@@ -68,9 +69,9 @@ class Second(nn.Module):
         hidden = hidden[torch.searchsorted(behind, outer.cells)]
         return cells, summed(self.logits, hidden * outer.inside)
 
-    def masks(self, kept: Tensor, like: Tensor) -> Tensor:
-        """How often each cell (B, 1, H, W) is let through, where cells ``kept`` (M,) were."""
-        return masks_of(kept, self.reach, like)
+    def masks(self, cells: Tensor, like: Tensor) -> Tensor:
+        """How often each cell (B, 1, H, W) is let through, if ``cells`` (M,) have kept anchors."""
+        return masks_of(cells, self.reach, like)
 
     def judged(self, first: Tensor, said: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of both steps and what the first kept -> the last word, and of which anchors."""
@@ -83,10 +84,10 @@ class Second(nn.Module):
         return ~kept & near if self.calls_back else kept
 
 
-def masks_of(kept: Tensor, reach: Sequence[int], like: Tensor) -> Tensor:
-    """How often each cell (B, 1, H, W) of such a level lies in a neighbourhood of cells (M,)."""
+def masks_of(cells: Tensor, reach: Sequence[int], like: Tensor) -> Tensor:
+    """How often each cell (B, 1, H, W) lies in a neighbourhood of ``cells`` (M,)."""
     batch, _, height, width = like.shape
     masks = like.new_zeros(batch * height * width)
     for often, side in enumerate(sorted(reach, reverse=True), 1):  # each within the one before
-        masks.index_fill_(0, Windows.around(kept, side, like).cells.flatten(), often)
+        masks.index_fill_(0, Windows.around(cells, side, like).cells.flatten(), often)
     return masks.view(batch, 1, height, width)

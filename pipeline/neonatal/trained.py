@@ -14,7 +14,7 @@ from pipeline.errors import UserError
 from pipeline.neonatal import files
 from pipeline.neonatal.anchors import Anchors
 from pipeline.neonatal.architecture import ANCHORS, STRIDES
-from pipeline.neonatal.cells import chosen
+from pipeline.neonatal.cells import cells_where
 from pipeline.neonatal.decode import answers
 from pipeline.neonatal.network import Level, Network
 from pipeline.neonatal.second import AROUND, Second
@@ -97,7 +97,7 @@ class Trained:
         """
         head, channels = self.model.first[number], level.features.shape[1]
         kept = second.kept(level.logits)
-        masks = second.masks(chosen(kept.any(dim=1)), level.features)
+        masks = second.masks(cells_where(kept.any(dim=1)), level.features)
         whose = second.judges(kept, masks > 0)
         seen = torch.cat([level.features, level.lateral * masks, whose.to(masks)], dim=1)
 

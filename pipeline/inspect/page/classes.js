@@ -133,7 +133,7 @@ function showLayout() {
 
 /** Begin. */
 export function startClasses() {
-  panel = makePlace(byId("multiples"), () => byId("classes").open,
+  panel = makePlace(byId("multiples"), () => pair().parts && byId("classes").open,
     (name) => set({ map: state.map === name ? "off" : name }));
   stage = makePlace(byId("ten"), () => state.layout === TEN, (name) => set({ map: name, layout: "overlay" }));
   for (const radio of document.querySelectorAll('input[name="scale"]'))

@@ -12,8 +12,10 @@ function reason(i, detail) {
   switch (result.outcome[i]) {
     case FOUND:
       return `${pair().called} gives a face at ${score(result.confidence[i])}, believed from ${exactly(state.conf)} on.`;
-    case RECOVERED:
-      return `${pair().called} gives too few faces${silent(i)}; stage 2 gives one at ${score(recovered(i))}, believed from ${exactly(state.fallback)} on.`;
+    case RECOVERED: {
+      const why = mostFaces() < Infinity ? `${pair().called} gives too few faces${silent(i)}. ` : "";
+      return `${why}Stage 2 gives one at ${score(recovered(i))}, believed from ${exactly(state.fallback)} on.`;
+    }
     case HELD: {
       const from = result.from[i];
       return `No face here; carried from frame ${from}, ${(cases.seconds[i] - cases.seconds[from]).toFixed(2)} s earlier.`;

@@ -14,7 +14,7 @@ let colours; // of each value: Uint8Array of 256 * 3
 let lastMap = "average"; // what the key h brings back
 
 /** Whether anybody looks at maps now. */
-const looking = () => state.map !== "off" || state.layout === TEN || byId("classes").open;
+const looking = () => state.map !== "off" || state.layout === TEN || (pair().parts && byId("classes").open);
 
 const load = newest(async (index, pair, method, levels) => {
   const maps = await ask.maps(index, pair, method, levels).catch(() => null); // people have been told
@@ -83,6 +83,7 @@ function offer() {
   for (const [id, values] of [["map", maps], ["levels", inputs]])
     byId(id).replaceChildren(...values.map(([value, name]) => el("option", { value }, name)));
   byId("map").value = state.map;
+  if (!parts) lastMap = "average";
   const methods = undrawn ? [] : state.run.methods;
   byId("method").replaceChildren(
     el("option", { value: "" }, DRAWING),

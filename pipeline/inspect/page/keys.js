@@ -19,12 +19,12 @@ const toggle = (key) => set({ show: { ...state.show, [key]: !state.show[key] } }
 let lastBoxes = { first: true, second: true, parts: true };
 function toggleBoxes() {
   const { first, second, parts } = state.show;
-  const any = first || second || parts;
+  const any = first || (second && pair().second) || (parts && pair().parts); // what can be seen
   if (any) lastBoxes = { first, second, parts };
   set({ show: { ...state.show, ...(any ? { first: false, second: false, parts: false } : lastBoxes) } });
 }
 
-/** [keys as people read them, what they do, handlers by event.key] */
+/** [keys as people read them, what they do, handlers by event.key, whether only where there are parts] */
 const KEYS = [
   ["left, right or k, j", "previous or next frame", { ArrowLeft: () => step(-1), ArrowRight: () => step(1), k: () => step(-1), j: () => step(1) }],
   ["Shift + left, right", "ten frames back or on", { "Shift ArrowLeft": () => step(-10), "Shift ArrowRight": () => step(10) }],
@@ -35,9 +35,9 @@ const KEYS = [
   ["x", "mark this frame, or no longer", { x: toggleMark }],
   ["e", "write a note; Enter saves it", { e: writeNote }],
   ["h", "heatmap on or off", { h: toggleHeat }],
-  ["a", "average of all maps", { a: () => set({ map: "average" }) }],
-  ["1 to 9, 0", "map of one of the ten parts", digits],
-  ["g", "ten classes at once on the stage, or back", { g: toggleTen }],
+  ["a", "average of all maps", { a: () => set({ map: "average" }) }, true],
+  ["1 to 9, 0", "map of one of the ten parts", digits, true],
+  ["g", "ten classes at once on the stage, or back", { g: toggleTen }, true],
   ["b", "boxes on or off", { b: toggleBoxes }],
   ["t", "truth on or off", { t: () => state.run.labelled && toggle("truth") }],
   ["z", "picture larger; with Shift the whole picture again", { z: () => zoomPicture(1.6), "Shift Z": fitPicture }],
@@ -50,7 +50,13 @@ const WRITING = "input:not([type=checkbox]):not([type=radio]):not([type=range]),
 const MOVING = "input[type=range], input[type=radio], [role=listbox]"; // arrows are theirs
 
 function openHelp() {
-  if (!byId("help").open) byId("help").showModal();
+  if (byId("help").open) return;
+  const known = KEYS.filter(([, , , ofParts]) => pair().parts || !ofParts);
+  byId("help-keys").replaceChildren(...known.flatMap(([keys, words]) => [
+    el("dt", {}, ...keys.split(/(, | or | to | \+ )/).map((part, k) => (k % 2 ? part : el("kbd", {}, part)))),
+    el("dd", {}, words),
+  ]));
+  byId("help").showModal();
 }
 
 function pressed(event) {
@@ -81,10 +87,6 @@ function pressedInList(event) {
 
 /** Begin. */
 export function startKeys() {
-  byId("help-keys").append(...KEYS.flatMap(([keys, words]) => [
-    el("dt", {}, ...keys.split(/(, | or | to | \+ )/).map((part, k) => (k % 2 ? part : el("kbd", {}, part)))),
-    el("dd", {}, words),
-  ]));
   byId("help-open").addEventListener("click", openHelp);
   byId("list").addEventListener("keydown", pressedInList);
   document.addEventListener("keydown", pressed);

@@ -13,7 +13,7 @@ import { startKeys } from "uncover/keys";
 import { startList } from "uncover/list";
 import { NO_FILTER, OUTCOMES } from "uncover/outcomes";
 import { startStage } from "uncover/stage";
-import { afterPause, on, pair, set, state } from "uncover/state";
+import { afterPause, fitting, on, pair, set, state } from "uncover/state";
 import { choosePair, startThresholds } from "uncover/thresholds";
 import { startTimeline } from "uncover/timeline";
 
@@ -38,7 +38,8 @@ async function start() {
   const told = fromAddress(run);
   const frames = ask.frames(told.pair);
   const first = Promise.allSettled([frames, early(told.frame, told.pair)]);
-  set({ frame: told.frame, map: told.map, method: told.method, levels: told.levels, filter: told.filter });
+  set({ frame: told.frame, pair: told.pair, filter: told.filter });
+  set(shownBy(told));
   const marks = ask.marks().catch(() => null); // people have been told
   await Promise.race([first, pause(UNSEEN)]);
   begin();
@@ -152,16 +153,14 @@ function fromAddress(run) {
   };
   const among = (key, values) => (values.includes(told.get(key)) ? told.get(key) : undefined);
   const chosen = Math.floor(number("pair", run.pairs.length - 1) ?? 0);
-  const looked = run.pairs[chosen];
-  const methods = looked.undrawn ? [] : run.methods.map(({ name }) => name);
   return {
     frame: Math.floor(number("frame", run.frames - 1) ?? 0),
     pair: chosen,
     conf: number("conf", 1),
     fallback: number("fallback", 1),
-    map: among("map", ["off", "average", ...(looked.parts ? run.parts : [])]) ?? "off",
-    method: among("method", methods) ?? "",
-    levels: among("levels", looked.levels.map((_, number) => String(number))) ?? "",
+    map: among("map", ["off", "average", ...run.parts]) ?? "off",
+    method: among("method", run.methods.map(({ name }) => name)) ?? "",
+    levels: told.get("levels") ?? "",
     filter: {
       outcomes: told.has("outcomes") ? codesOf(told.get("outcomes")) : NO_FILTER.outcomes,
       level: placeIn([...run.levels, "unknown"], told.get("level"), -1),
@@ -209,12 +208,15 @@ function write() {
   history.replaceState(null, "", `#${told}`);
 }
 
+/** What an address wants to see, as far as these detectors have it. */
+const shownBy = (told) => fitting(pair(), { ...told, layout: state.layout });
+
 /** Somebody has changed the address. */
 async function read() {
   const told = fromAddress(state.run);
-  set({ map: told.map, method: told.method, levels: told.levels, filter: told.filter });
+  set({ filter: told.filter });
   if (told.pair !== state.pair) await choosePair(told.pair, told).catch(() => null); // people have been told
-  else set({ conf: told.conf ?? pair().conf, fallback: told.fallback ?? pair().fallback_conf });
+  else set({ conf: told.conf ?? pair().conf, fallback: told.fallback ?? pair().fallback_conf, ...shownBy(told) });
   go(told.frame);
 }
 

@@ -94,6 +94,16 @@ export function framesOf(frames) {
 /** The detectors that are looked at. */
 export const pair = () => state.run.pairs[state.pair];
 
+/** Of what somebody wants to see, what a pair has; of what it has not, the usual. */
+export function fitting(pair, { map, method, levels, layout }) {
+  return {
+    map: pair.parts || partOf(map) < 0 ? map : "average",
+    method: pair.undrawn ? "" : method,
+    levels: pair.levels[levels] ? levels : "",
+    layout: pair.parts || layout !== TEN ? layout : "overlay",
+  };
+}
+
 /** So many faces are looked for in each frame. */
 export const mostFaces = () => pair().faces ?? Infinity;
 

@@ -3,7 +3,7 @@
 import { ask } from "uncover/ask";
 import { byId, el, exactly, many, styled } from "uncover/dom";
 import { judge, lowTenth, OUTCOMES } from "uncover/outcomes";
-import { eachPaint, framesOf, mostFaces, on, pair, set, state, TEN, thresholds } from "uncover/state";
+import { eachPaint, fitting, framesOf, mostFaces, on, pair, set, state, thresholds } from "uncover/state";
 
 const BARS = 50;
 const STAGES = [
@@ -15,12 +15,11 @@ const STAGES = [
 export async function choosePair(number, at = {}, asked = ask.frames(number)) {
   const frames = await asked;
   const chosen = state.run.pairs[number];
-  const method = chosen.undrawn ? "" : state.method; // what it cannot draw is not asked for
-  const levels = chosen.levels[state.levels] ? state.levels : "";
-  const map = chosen.parts || state.map === "off" ? state.map : "average";
-  const layout = chosen.parts || state.layout !== TEN ? state.layout : "overlay";
+  const named = chosen.levels.join() === pair().levels.join(); // else their numbers mean other levels
+  const { map, method, levels = named ? state.levels : "" } = { map: state.map, method: state.method, ...at };
+  const seen = fitting(chosen, { map, method, levels, layout: state.layout });
   const believed = { conf: at.conf ?? chosen.conf, fallback: at.fallback ?? chosen.fallback_conf };
-  set({ pair: number, method, levels, map, layout, maps: null, ...believed, ...framesOf(frames) });
+  set({ pair: number, maps: null, ...seen, ...believed, ...framesOf(frames) });
   set({ low: Math.round(lowTenth(state.result) * 100) / 100 });
 }
 
