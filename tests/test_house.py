@@ -92,6 +92,7 @@ def test_exactly_one_package_owns_cv2():
 COMMANDS = [[], *(command.split() for command in cli.COMMANDS)]
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda words: " ".join(words) or "uncover")
 def test_help_answers_at_once_and_imports_nothing_heavy(command):
     """Under half a second, best of three; without torch, OpenCV, numpy and their like."""

@@ -661,6 +661,7 @@ def test_the_page_is_whole_and_names_no_other_host():
 
 
 @pytest.mark.slow
+@pytest.mark.timed
 def test_ten_thousand_frames_are_open_within_a_second(home):
     """From the folder to the columns of the time line; three times, the best counts."""
     rng = np.random.default_rng(0)

@@ -641,6 +641,7 @@ def long(module_home):
 
 
 @pytest.mark.slow
+@pytest.mark.timed
 def test_ten_thousand_frames_are_seen_at_once_and_scroll_smoothly(look, long):
     """The first picture within a second; the next in a tenth; a jump; few rows in the page."""
     address = look.serve(long)

@@ -215,6 +215,7 @@ def test_a_run_that_cannot_be_read_any_more_is_told_by_the_page(home):
     assert "no run of detect" in told["trouble"]
 
 
+@pytest.mark.timed
 def test_small_answers_are_sent_at_once(site):
     """Head and body are two pieces: the second must not wait until the first is acknowledged."""
     line, waited = http.client.HTTPConnection("127.0.0.1", site.port), []
@@ -243,6 +244,7 @@ def test_ten_at_once_get_what_one_gets(site):
     assert len(site.get("api/marks")["marks"]) == len(alone)
 
 
+@pytest.mark.timed
 def test_a_picture_of_8k_is_shown_small(home):
     """33 megapixels, within two seconds here; of a fresh server, and small over the line."""
     rng, size = np.random.default_rng(0), (7680, 4320)

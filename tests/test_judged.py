@@ -175,6 +175,7 @@ def test_nothing_at_all_is_judged():
     assert tally(judged, "first", 0.5, "second", 0.5).missed == 1
 
 
+@pytest.mark.timed
 def test_ten_thousand_pictures_are_scored_in_twenty_seconds():
     rng = np.random.default_rng(0)
     names = [f"d{number}" for number in range(8)]

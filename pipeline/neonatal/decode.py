@@ -13,7 +13,7 @@ from pipeline.neonatal.cells import asked, rows_of
 from pipeline.neonatal.loss import CODER
 from pipeline.neonatal.network import Level
 
-LIKELY = 0.05  # what is less probable is no candidate; from .02 on, AP50 is the same to .001
+LIKELY = 0.05  # what is less probable is no candidate; from .02 on, AP50 is the same to .002
 
 
 @dataclass(frozen=True)
