@@ -91,6 +91,7 @@ def test_wider_list_of_names_is_read_if_given_itself(tmp_path):
     ]
 
 
+@pytest.mark.timed
 def test_a_million_lines_pass_in_seconds_and_little_memory(tmp_path):
     """A list is read block by block: its length costs time, not memory."""
     with wider(tmp_path, "").open("w") as file:

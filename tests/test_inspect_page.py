@@ -271,8 +271,8 @@ def test_each_way_to_read_a_run_of_both_has_its_own_words(look, home):
     """Together, the two stages, the neonatal detector; what one has not, the next does not show."""
     page = look.open(look.serve(looked_by(filmed_run(home), "both")))
     called = page.locator("#conf-of")
-    assert called.inner_text() == "the pair"
-    set_range(page, "Threshold of the pair", 0.99)
+    assert called.inner_text() == "either detector"
+    set_range(page, "Threshold of either detector", 0.99)
     assert not page.locator("#unasked").is_visible()  # who was asked follows from stage 1 alone
     page.get_by_label("Detectors").select_option("1")
     until(page, "document.querySelector('#conf-of').textContent === 'stage 1'")
@@ -289,6 +289,20 @@ def test_each_way_to_read_a_run_of_both_has_its_own_words(look, home):
     for _ in range(2):  # what it brings back is no part's
         page.keyboard.press("h")
     assert page.locator("#map").input_value() == "average"
+
+
+def test_the_page_of_both_says_who_found_a_face(look, home):
+    folder = looked_by(filmed_run(home), "both")
+    rows = [json.loads(line) for line in (folder / "frames.jsonl").read_text().splitlines()]
+    number, row = next((n, row) for n, row in enumerate(rows) if row["outcome"] == "found")
+    row["faces"][0]["by"] = "neonatal"
+    (folder / "frames.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
+    page = look.open(f"{look.serve(folder)}#frame={number}")
+    until(page, "document.querySelector('.label.found')")
+
+    sure = f"{row['faces'][0]['conf']:.2f}"
+    assert page.locator(".label.found").inner_text() == f"found {sure} (neonatal)"
+    assert page.locator("#frame-reason").inner_text().endswith("found by neonatal.")
 
 
 def test_an_address_asks_its_own_detectors_alone(look, home):

@@ -715,6 +715,7 @@ def test_ten_thousand_faces_in_one_picture(home):
 
 
 @pytest.mark.slow
+@pytest.mark.timed
 def test_real_faces_are_prepared_in_seconds(shared_data, home):
     """2,566 faces, pictures linked, in under 15 seconds, and nothing left out."""
     start = time.monotonic()

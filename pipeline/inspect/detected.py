@@ -72,7 +72,13 @@ def _ways(settings: Json, weights: Json, where: Path, least: float) -> list[Way]
         settings, weights, where, least, "neonatal_conf", "neonatal_imgsz", "partner"
     )
     conf = min(pair.pair["conf"], partner.pair["conf"])
-    both: Pair = {**pair.pair, "name": BOTH, "called": "The pair", "conf": conf, "floor": conf}
+    both: Pair = {
+        **pair.pair,
+        "name": BOTH,
+        "called": "Either detector",
+        "conf": conf,
+        "floor": conf,
+    }
     both["fallback_floor"] = both["fallback_conf"]
     both["faces"] = None  # what was recovered stays, however many the partner found
     return [Way(both, pair.looks, _together), pair, partner]
@@ -112,7 +118,8 @@ def _together(row: Json) -> Said:
     kinds: dict[str, list[Scored]] = {"found": [], "recovered": []}
     for face in sorted(row["faces"], key=lambda face: -float(face["conf"])):
         if face["how"] in kinds:  # what is held the page holds itself
-            kinds[face["how"]].append({"box": face["box"], "score": face["conf"]})
+            one: Scored = {"box": face["box"], "score": face["conf"], "by": face["by"]}
+            kinds[face["how"]].append(one)
     asked = row["second"] is not None
     return Said(kinds["found"], kinds["recovered"] if asked else None, row["best"])
 

@@ -15,7 +15,7 @@ status of 4xx or 5xx. The page itself carries a :class:`Carried`, in the element
 that was exported carries an :class:`Embedded` there and asks nobody.
 """
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from pipeline.detections import Outcome
 
@@ -99,6 +99,7 @@ class Scored(TypedDict):
 
     box: list[float]
     score: float
+    by: NotRequired[str]  # of two detectors, who found it
 
 
 class Part(Scored):

@@ -15,6 +15,9 @@ const LINE = 1.1875; // high
  * @typedef {{kind: string, box: number[], words: string}} Shape
  */
 
+/** Of two detectors, who found a face. */
+export const finder = (one) => (one.by ? ` (${one.by})` : "");
+
 /** What there is to draw for the frame that is shown. @returns {Shape[]} */
 function shapes() {
   const { detail, show } = state;
@@ -28,7 +31,7 @@ function shapes() {
   ]) {
     const is = new Set(sure);
     list.forEach((one, j) => {
-      if (is.has(j) && wanted && !drawn) all.push({ kind, box: one.box, words: `${kind} ${score(one.score)}` });
+      if (is.has(j) && wanted && !drawn) all.push({ kind, box: one.box, words: `${kind} ${score(one.score)}${finder(one)}` });
       if (!is.has(j) && show.under)
         all.push({ kind: `under ${kind}`, box: one.box, words: j < NAMED ? beside(one.score, least) : "" });
     });
@@ -54,7 +57,7 @@ function held(index) {
   return [
     ...(state.show.first ? found.map((j) => earlier.first[j]) : []),
     ...(state.show.second ? recovered.map((j) => earlier.second[j]) : []),
-  ].map((one) => ({ kind: "held", box: one.box, words: `held ${score(one.score)}` }));
+  ].map((one) => ({ kind: "held", box: one.box, words: `held ${score(one.score)}${finder(one)}` }));
 }
 
 const fetched = new Map();

@@ -11,9 +11,9 @@ function reason(i, detail) {
   const { cases, result } = state;
   switch (result.outcome[i]) {
     case FOUND:
-      return `${pair().called} gives a face at ${score(result.confidence[i])}, believed from ${exactly(state.conf)} on.`;
+      return `${pair().called} gives a face at ${score(result.confidence[i])}${merged() ? finders(detail) : `, believed from ${exactly(state.conf)} on`}.`;
     case RECOVERED: {
-      const why = mostFaces() < Infinity ? `${pair().called} gives too few faces${silent(i)}. ` : "";
+      const why = !merged() ? `${pair().called} gives too few faces${silent(i)}. ` : "";
       return `${why}Stage 2 gives one at ${score(recovered(i))}, believed from ${exactly(state.fallback)} on.`;
     }
     case HELD: {
@@ -25,6 +25,15 @@ function reason(i, detail) {
     default:
       return said(detail) || "The picture could not be read.";
   }
+}
+
+/** Whether faces of two detectors are looked at, each believed at a threshold of its own. */
+const merged = () => mostFaces() === Infinity;
+
+function finders(detail) {
+  const { found } = believed(state.cases, mostFaces(), thresholds(), state.frame);
+  const by = found.map((j) => detail?.first[j]?.by).filter(Boolean);
+  return by.length ? `; found by ${[...new Set(by)].join(", ")}` : "";
 }
 
 /** The best score of stage 2's faces; the frame's own is of both stages. */
