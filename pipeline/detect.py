@@ -86,8 +86,8 @@ class Detect:
     """Weights of the neonatal detector, for --detector neonatal or both."""
 
     conf: float = 0.0
-    """From which score on stage 1 is believed (with --detector neonatal: it); 0: as its weights
-    say."""
+    """From which score on stage 1 is believed (with --detector neonatal: it, whose candidates
+    have a probability of at least .05, however low this is); 0: as its weights say."""
 
     neonatal_conf: float = 0.0
     """With --detector both: from which score on the neonatal detector is believed; 0: as its
